@@ -1,0 +1,3 @@
+export * from './bytes.ts';
+export type { Curve } from './curve.ts';
+export * from './hash.ts';
