@@ -1,0 +1,46 @@
+import type { z } from 'zod';
+import { ack, rejection } from './answers.ts';
+import { authorizeBeaconSignalRequest } from './authorize.ts';
+import { cohortReady, cohortSet, cohortSetAck } from './cohort-set.ts';
+import { didRegistration } from './did-registration.ts';
+import { didUpdate } from './did-update.ts';
+import { leave, rebind } from './membership.ts';
+import { aggregatedNonce, nonce, nonceLost, signalAuthorization, veto } from './nonce.ts';
+import { optIn } from './opt-in.ts';
+import { presence } from './presence.ts';
+import { proofRequest, proofs } from './proofs.ts';
+import { roundAborted } from './round-aborted.ts';
+import { signalStatus } from './signal-status.ts';
+
+/** Every directed message by its type. Who may send it is said beside: P a participant, A the aggregator. */
+export const BODIES = {
+  opt_in: optIn, // P
+  cohort_set: cohortSet, // A
+  cohort_set_ack: cohortSetAck, // P
+  cohort_ready: cohortReady, // A
+  did_registration: didRegistration, // P
+  did_update: didUpdate, // P
+  presence, // A
+  presence_ack: presence, // P
+  authorize_beacon_signal_request: authorizeBeaconSignalRequest, // A
+  nonce, // P
+  veto, // P
+  nonce_lost: nonceLost, // P
+  aggregated_nonce: aggregatedNonce, // A
+  signal_authorization: signalAuthorization, // P
+  signal_status: signalStatus, // A
+  round_aborted: roundAborted, // A
+  proof_request: proofRequest, // P
+  proofs, // A
+  rebind, // P
+  leave, // P
+  ack, // A
+  rejection, // A
+} as const;
+
+export type MessageType = keyof typeof BODIES;
+export type Body<T extends MessageType> = z.infer<(typeof BODIES)[T]>;
+/** A message without its envelope: type and body. */
+export type Message = { [T in MessageType]: { type: T; body: Body<T> } }[MessageType];
+
+export const isMessageType = (type: string): type is MessageType => Object.hasOwn(BODIES, type);

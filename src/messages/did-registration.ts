@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { bitcoinAddress, compressedKey, did, schnorrSignature } from './fields.ts';
+
+/** P → A (seed B6). `proof` is absent only where the advert takes DIDs unproven. */
+export const didRegistration = z.strictObject({
+  beacon_address: bitcoinAddress,
+  participant_pk: compressedKey,
+  did,
+  proof: z
+    .strictObject({
+      /** `authentication`, else `capabilityInvocation`, of the DID's current document. */
+      verification_method: z.string().max(300),
+      /** BIP-340 over `registrationStatement`. */
+      sig: schnorrSignature,
+    })
+    .optional(),
+  /** Sidecar data that it takes to resolve the DID: genesis document, updates, proofs of other beacons. */
+  sidecar: z.record(z.string(), z.unknown()).optional(),
+});
+export type DidRegistration = z.infer<typeof didRegistration>;

@@ -1,0 +1,17 @@
+export * from './answers.ts';
+export type { AuthorizeBeaconSignalRequest } from './authorize.ts';
+export * from './bodies.ts';
+export type { CohortReady, CohortSet, CohortSetAck } from './cohort-set.ts';
+export type { DidRegistration } from './did-registration.ts';
+export type { DidUpdate } from './did-update.ts';
+export * from './envelope.ts';
+export type { SignalEvidence } from './evidence.ts';
+export type { Leave, Rebind } from './membership.ts';
+export type { AggregatedNonce, Nonce, NonceLost, SignalAuthorization, Veto } from './nonce.ts';
+export type { OptIn } from './opt-in.ts';
+export type { Presence } from './presence.ts';
+export type { ProofRequest, Proofs } from './proofs.ts';
+export { ABORT_REASONS, type AbortReason, type RoundAborted } from './round-aborted.ts';
+export type { SignalStatus } from './signal-status.ts';
+export * from './statements.ts';
+export { readTerms, type Terms, termsHash, termsSchema } from './terms.ts';

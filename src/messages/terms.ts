@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { sha256, toHex, utf8 } from '../crypto/index.ts';
+import { beaconType, bitOrder, count, did, network, plainText, satoshis, seconds, xOnlyKey } from './fields.ts';
+import { parseJson } from './json.ts';
+
+/**
+ * The terms of a beacon: what an advert's content says and an opt-in agrees to (seed B1).
+ * Times are seconds, amounts satoshis. They never change: another set of terms is another advert.
+ */
+export const termsSchema = z
+  .strictObject({
+    v: z.literal(1),
+    /** The advert id of the seed; also the event's `d`. */
+    id: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'an advert id is 1 to 64 letters, digits, dots, dashes, underscores'),
+    type: beaconType,
+    cohort_size: z.strictObject({ min: z.int().min(2).max(1000), max: z.int().min(2).max(1000) }),
+    btc_network: network,
+    /** A signal goes out when `pending_updates` are waiting, or `interval` after the last one if any update waits; never sooner than `min_interval` after it. */
+    frequency: z.strictObject({ interval: seconds, min_interval: seconds, pending_updates: count.min(1) }),
+    /** How long each phase waits for its answers. */
+    latency: z.strictObject({
+      cohort_set: seconds.min(1),
+      presence: seconds.min(1),
+      nonce: seconds.min(1),
+      signature: seconds.min(1),
+    }),
+    /** DIDs that one member may register. */
+    dids: z.strictObject({ min: count, max: count.min(1) }),
+    financials: z.strictObject({
+      enrolment: satoshis,
+      per_announcement: satoshis,
+      text: plainText(500).optional(),
+    }),
+    /** Who pays the transaction fees, by sending to the beacon address. */
+    funder: z.enum(['operator', 'members', 'anyone']),
+    /** Most that one signal may pay to miners. */
+    fee_cap: satoshis.min(200).max(1_000_000),
+    flow: z.enum(['push', 'pull']),
+    privacy: z.enum(['none', 'blinded']),
+    bit_order: bitOrder,
+    signal_output: z.enum(['last', 'first']),
+    policy: z.strictObject({ type: z.literal('keypath') }),
+    admission: z.enum(['open', 'allowlist', 'invite']),
+    /** Whether DIDs are taken without proof of control. */
+    unproven_dids: z.boolean(),
+    communication: z
+      .array(z.enum(['nip44_v2', 'nip04', 'nip59']))
+      .min(1)
+      .max(3),
+    /** The aggregator's key for this cohort: every directed message goes to it and comes from it. */
+    transport_key: xOnlyKey,
+    /** Where messages reach the aggregator: `nostr:nprofile1…` of the transport key with its relays. */
+    return_address: z.string().max(2000).startsWith('nostr:nprofile1'),
+    /** The `k` identifier of the key that signs the advert event. */
+    aggregator_did: did,
+  })
+  .refine(terms => terms.cohort_size.min <= terms.cohort_size.max, {
+    path: ['cohort_size'],
+    error: 'cohort_size.min is at most cohort_size.max',
+  })
+  .refine(terms => terms.dids.min <= terms.dids.max, { path: ['dids'], error: 'dids.min is at most dids.max' })
+  .refine(terms => terms.frequency.min_interval <= terms.frequency.interval, {
+    path: ['frequency'],
+    error: 'frequency.min_interval is at most frequency.interval',
+  })
+  .refine(terms => terms.signal_output === 'last' || terms.btc_network !== 'bitcoin', {
+    path: ['signal_output'],
+    error: 'signal_output first is for demonstration, off mainnet: no resolver sees such a signal',
+  });
+
+export type Terms = z.infer<typeof termsSchema>;
+
+const MAX_CONTENT = 16_384;
+
+/** Hash that members agree to: sha256 of the advert's content, byte for byte (hex). */
+export const termsHash = (content: string): string => toHex(sha256(utf8(content)));
+
+export type TermsParse = { ok: true; terms: Terms; terms_hash: string } | { ok: false; field: string; text: string };
+
+/** Reads terms from an advert's content. The seed's type name `SMTAggregatorBeacon` is read as `SMTBeacon`. */
+export function readTerms(content: string): TermsParse {
+  const json = parseJson(content, MAX_CONTENT);
+  if (!json.ok) return { ok: false, field: 'content', text: json.reason };
+  const parsed = termsSchema.safeParse(fromSeedNames(json.value));
+  if (parsed.success) return { ok: true, terms: parsed.data, terms_hash: termsHash(content) };
+  const issue = parsed.error.issues[0]!;
+  return { ok: false, field: issue.path.join('.') || 'content', text: issue.message };
+}
+
+const SEED_TYPES: Readonly<Record<string, string>> = {
+  SMTAggregatorBeacon: 'SMTBeacon',
+  CIDAggregatorBeacon: 'CASBeacon',
+};
+
+function fromSeedNames(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('type' in value)) return value;
+  const type = value.type;
+  return typeof type === 'string' && Object.hasOwn(SEED_TYPES, type) ? { ...value, type: SEED_TYPES[type] } : value;
+}
