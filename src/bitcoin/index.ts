@@ -1,0 +1,12 @@
+export * from './address.ts';
+export * from './errors.ts';
+export * from './fees.ts';
+export * from './musig.ts';
+export * from './network.ts';
+export * from './outpoint.ts';
+export * from './runway.ts';
+export * from './signal.ts';
+export * from './signal-bytes.ts';
+export { readSignalPsbt, type SignalPsbt } from './signal-psbt.ts';
+export * from './taproot.ts';
+export { MAX_MONEY_SATS, parseTx, type TxInput, type TxOutput, type TxView } from './transaction.ts';
