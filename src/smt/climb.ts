@@ -1,0 +1,121 @@
+import type { Bytes } from '../crypto/index.ts';
+import { keyBit } from './bits.ts';
+import type { PairHasher } from './hasher.ts';
+import { gapsByLevel, leafBelow, type Shape } from './shape.ts';
+import type { SortedLeaves } from './sort.ts';
+import { LEVELS, ZERO } from './zero.ts';
+
+/** Nodes that climb together: enough for a native hasher to run at full speed, few enough to stay in the cache. */
+const BATCH = 512;
+const WORDS = 8;
+
+/** The same bytes as 32-bit words; only ever copied, so the machine's byte order does not matter. */
+const wordsOf = (bytes: Bytes): Uint32Array => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+
+const ZERO_WORDS: readonly Uint32Array[] = ZERO.map(zero => wordsOf(zero.slice()));
+
+/** Up to BATCH nodes at one level with their hashes, on their way up past empty siblings. */
+interface Climbers {
+  nodes: Uint32Array;
+  count: number;
+  pairs: Bytes;
+  pairWords: Uint32Array;
+  hashes: Bytes;
+  hashWords: Uint32Array;
+}
+
+function newClimbers(): Climbers {
+  const pairs = new Uint8Array(BATCH * 64);
+  const hashes = new Uint8Array(BATCH * 32);
+  const nodes = new Uint32Array(BATCH);
+  return { nodes, count: 0, pairs, pairWords: wordsOf(pairs), hashes, hashWords: wordsOf(hashes) };
+}
+
+/**
+ * All hashes of a tree that its proofs need: n leaves make 2n − 1 nodes, and each leaves one hash of 32 bytes, the one
+ * with which it meets its sibling (the root: the tree's root). Lowest nodes first, so that children are always ready.
+ */
+export function topHashes(leaves: SortedLeaves, shape: Shape, hasher: PairHasher): Bytes {
+  const tops = new Uint8Array(shape.top.length * 32);
+  const topWords = wordsOf(tops);
+  const climbers = newClimbers();
+
+  for (let start = 0; start < leaves.count; start += BATCH) {
+    const end = Math.min(start + BATCH, leaves.count);
+    for (let leaf = start; leaf < end; leaf++) climbers.nodes[leaf - start] = leaf;
+    climbers.count = end - start;
+    climbers.hashes.set(leaves.values.subarray(start * 32, end * 32));
+    climb(climbers, 0, leaves, shape, topWords, hasher);
+  }
+
+  const { gaps, starts } = gapsByLevel(shape);
+  for (let level = 0; level < LEVELS; level++) {
+    for (let start = starts[level]!; start < starts[level + 1]!; start += BATCH) {
+      const end = Math.min(start + BATCH, starts[level + 1]!);
+      joinChildren(climbers, gaps.subarray(start, end), shape, topWords, hasher);
+      climb(climbers, level + 1, leaves, shape, topWords, hasher);
+    }
+  }
+  return tops;
+}
+
+/** Loads the nodes of `gaps`, whose children meet at one level, with the hashes of their children's pairs. */
+function joinChildren(c: Climbers, gaps: Uint32Array, shape: Shape, topWords: Uint32Array, hasher: PairHasher): void {
+  for (let i = 0; i < gaps.length; i++) {
+    const g = gaps[i]!;
+    c.nodes[i] = shape.count + g;
+    copyHash(topWords, shape.left[g]! * WORDS, c.pairWords, i * 2 * WORDS);
+    copyHash(topWords, shape.right[g]! * WORDS, c.pairWords, (i * 2 + 1) * WORDS);
+  }
+  c.count = gaps.length;
+  hashPairs(c, hasher);
+}
+
+/** Takes the climbers from `level` up, one level for all at a time, each to its own top, where its hash is kept. */
+function climb(
+  c: Climbers,
+  level: number,
+  leaves: SortedLeaves,
+  shape: Shape,
+  topWords: Uint32Array,
+  hasher: PairHasher,
+): void {
+  for (let at = level; c.count > 0; at++) {
+    leaveArrived(c, at, shape, topWords);
+    if (c.count === 0) return;
+    pairWithZero(c, at, leaves.keys, shape);
+    hashPairs(c, hasher);
+  }
+}
+
+/** Stores the hashes of the climbers whose top is this level, and closes the ranks. */
+function leaveArrived(c: Climbers, level: number, shape: Shape, topWords: Uint32Array): void {
+  let kept = 0;
+  for (let i = 0; i < c.count; i++) {
+    const node = c.nodes[i]!;
+    if (shape.top[node] === level) {
+      copyHash(c.hashWords, i * WORDS, topWords, node * WORDS);
+    } else {
+      if (kept !== i) copyHash(c.hashWords, i * WORDS, c.hashWords, kept * WORDS);
+      c.nodes[kept++] = node;
+    }
+  }
+  c.count = kept;
+}
+
+function pairWithZero(c: Climbers, level: number, keys: Uint32Array, shape: Shape): void {
+  const zero = ZERO_WORDS[level]!;
+  const bit = LEVELS - 1 - level;
+  for (let i = 0; i < c.count; i++) {
+    const isRight = keyBit(keys, leafBelow(shape, c.nodes[i]!), bit);
+    copyHash(c.hashWords, i * WORDS, c.pairWords, (i * 2 + isRight) * WORDS);
+    copyHash(zero, 0, c.pairWords, (i * 2 + 1 - isRight) * WORDS);
+  }
+}
+
+const hashPairs = (c: Climbers, hasher: PairHasher): void =>
+  hasher(c.pairs.subarray(0, c.count * 64), c.hashes.subarray(0, c.count * 32));
+
+function copyHash(from: Uint32Array, at: number, to: Uint32Array, toAt: number): void {
+  for (let w = 0; w < WORDS; w++) to[toAt + w] = from[at + w]!;
+}
