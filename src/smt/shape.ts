@@ -58,8 +58,8 @@ export function shapeOf({ count, keys }: SortedLeaves): Shape {
   return shape;
 }
 
-/** A leaf below the node: its key is the node's key down to where the node's children part. */
-export const leafBelow = ({ count }: Shape, node: number): number => (node < count ? node : node - count);
+/** A leaf below the node, in a tree of `count` leaves: its key is the node's key down to where the node's children part. */
+export const leafBelow = (count: number, node: number): number => (node < count ? node : node - count);
 
 /** The level at which the node itself stands: 0 for a leaf, one above the level where its children meet for others. */
 export const levelOf = ({ count, meets }: Shape, node: number): number => (node < count ? 0 : meets[node - count]! + 1);

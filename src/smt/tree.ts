@@ -94,7 +94,7 @@ function prove(data: TreeData, hasher: PairHasher, index: Bytes): Branch {
   };
   let node = shape.root;
   while (node >= 0) {
-    const strays = LEVELS - 1 - commonPrefix(key, 0, leaves.keys, leafBelow(shape, node));
+    const strays = LEVELS - 1 - commonPrefix(key, 0, leaves.keys, leafBelow(shape.count, node));
     if (strays >= levelOf(shape, node)) {
       list(strays, hashOnTheWay(data, hasher, node, strays));
       break;
@@ -121,7 +121,7 @@ function hashOnTheWay(data: TreeData, hasher: PairHasher, node: number, level: n
   let hash =
     g < 0 ? hashAt(leaves.values, node).slice() : pairHash(hashAt(tops, shape.left[g]!), hashAt(tops, shape.right[g]!));
   for (let at = levelOf(shape, node); at < level; at++) {
-    const isRight = keyBit(leaves.keys, leafBelow(shape, node), LEVELS - 1 - at) === 1;
+    const isRight = keyBit(leaves.keys, leafBelow(shape.count, node), LEVELS - 1 - at) === 1;
     hash = isRight ? pairHash(ZERO[at]!, hash) : pairHash(hash, ZERO[at]!);
   }
   return hash;
