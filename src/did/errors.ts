@@ -20,21 +20,47 @@ export interface DidErrorDetail {
   height?: number;
   signalBytes?: string;
   /** What the sidecar lacks or has wrong. */
-  part?: 'update' | 'cas-announcement' | 'smt-proof';
+  part?: SidecarPart;
   /** Announcement (base64url) of the update it is about. */
   updateHash?: string;
   targetVersionId?: number;
+  /** With MISSING_UPDATE_DATA: everything that the beacons read so far lack, not only the first of it. */
+  missing?: readonly MissingPart[];
 }
 
-/** A did:btcr2 operation failed: `code` as the specification names it, `detail` naming the part. */
+/** A kind of data that only the sidecar can bring. */
+export type SidecarPart = 'update' | 'cas-announcement' | 'smt-proof';
+
+/** Something the sidecar lacks, and the beacon signal that calls for it; `hash` (base64url) is the key it is looked up by. */
+export interface MissingPart {
+  part: SidecarPart;
+  hash: string;
+  txid: string;
+  address: string;
+  height: number;
+}
+
+/** A did:btcr2 operation failed: `code` as the specification names it, `reason` in words, `detail` naming the part. */
 export class DidError extends Error {
   override readonly name = 'DidError';
   readonly code: DidErrorCode;
+  readonly reason: string;
   readonly detail: DidErrorDetail;
 
-  constructor(code: DidErrorCode, message: string, detail: DidErrorDetail = {}, options?: ErrorOptions) {
-    super(`${code}: ${message}`, options);
+  constructor(code: DidErrorCode, reason: string, detail: DidErrorDetail = {}, options?: ErrorOptions) {
+    super(`${code}: ${reason}`, options);
     this.code = code;
+    this.reason = reason;
     this.detail = detail;
+  }
+}
+
+/** Runs something, adding to the detail of a DidError what only the caller knows, such as the signal it came from. */
+export function withDetail<T>(detail: DidErrorDetail, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof DidError)) throw error;
+    throw new DidError(error.code, error.reason, { ...detail, ...error.detail }, { cause: error });
   }
 }

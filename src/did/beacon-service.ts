@@ -1,0 +1,34 @@
+import { absoluteUrl, type DidDocument, type Service } from './document.ts';
+
+export const BEACON_TYPES = ['SingletonBeacon', 'SMTBeacon', 'CASBeacon'] as const;
+export type BeaconType = (typeof BEACON_TYPES)[number];
+
+/** A beacon that a document lists. `id` is absolute, or empty where the service has none. */
+export interface BeaconService {
+  id: string;
+  type: BeaconType;
+  address: string;
+}
+
+/** A service that lists a beacon address, as a document carries it. */
+export const beaconService = (id: string, type: BeaconType, address: string) => ({
+  id,
+  type,
+  serviceEndpoint: `bitcoin:${address}`,
+});
+
+/** The beacons that a document lists, in its order; services of other types and endpoints that are no `bitcoin:` URI are left out. */
+export function beaconServices(document: DidDocument): BeaconService[] {
+  return (document.service ?? []).flatMap(service => {
+    const type = BEACON_TYPES.find(known => [service.type].flat().includes(known));
+    const address = addressOf(service.serviceEndpoint);
+    if (type === undefined || address === null) return [];
+    return [{ id: service.id === undefined ? '' : absoluteUrl(service.id, document.id), type, address }];
+  });
+}
+
+function addressOf(endpoint: Service['serviceEndpoint']): string | null {
+  if (typeof endpoint !== 'string') return null;
+  // BIP-321: the scheme is case-insensitive and parameters may follow the address.
+  return /^bitcoin:([A-Za-z0-9]+)(?:\?\S*)?$/i.exec(endpoint)?.[1] ?? null;
+}
