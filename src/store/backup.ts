@@ -1,0 +1,29 @@
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { backup } from '@photostructure/sqlite';
+import { StoreFailed } from './errors.ts';
+import { createPrivate } from './files.ts';
+import { connect } from './sql.ts';
+
+const ALL_PAGES = -1;
+
+/**
+ * Copies the database as it is at one moment. The copy is made on a thread of its own from a connection of its own, in
+ * one read transaction: commits go on meanwhile and are either whole in it or not at all.
+ */
+export async function backupTo(source: string, target: string): Promise<void> {
+  const path = resolve(target);
+  const unfinished = `${path}.unfinished`;
+  if (existsSync(path)) throw new StoreFailed(`${path} exists already`);
+  if (!createPrivate(unfinished)) throw new StoreFailed(`${unfinished} exists already: a backup runs, or was cut off`);
+  const connection = connect(source, { readOnly: true, timeoutMs: 5_000 });
+  try {
+    await backup(connection.driver, unfinished, { rate: ALL_PAGES });
+    renameSync(unfinished, path);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw new StoreFailed(`no backup was made: ${error instanceof Error ? error.message : 'unknown reason'}`, 0, error);
+  } finally {
+    connection.close();
+  }
+}
