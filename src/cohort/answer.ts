@@ -1,0 +1,23 @@
+import type { Envelope, Message, RejectionCode } from '../messages/index.ts';
+import type { CohortEvent } from './events.ts';
+import type { Decision, Effect } from './inputs.ts';
+
+export const nothing: Decision = { events: [], effects: [] };
+
+/** Answers the sender of an envelope. */
+export const reply = (to: Envelope, message: Message): Effect => ({
+  type: 'send',
+  to: to.from,
+  message,
+  in_reply_to: to.id,
+  ...(to.session === undefined ? {} : { session: to.session }),
+});
+
+/** A polite refusal: nothing changes, and the sender learns why. */
+export const refuse = (to: Envelope, code: RejectionCode, text: string, field?: string): Decision => ({
+  events: [],
+  effects: [reply(to, { type: 'rejection', body: { code, text, ...(field === undefined ? {} : { field }) } })],
+});
+
+/** Facts, with what goes out because of them. */
+export const accept = (events: CohortEvent[], ...effects: Effect[]): Decision => ({ events, effects });

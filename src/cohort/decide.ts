@@ -1,0 +1,185 @@
+import type { Envelope } from '../messages/index.ts';
+import { accept, nothing, refuse } from './answer.ts';
+import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
+import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
+import { advanceIdle, advancePresence, advanceWaiting } from './rounds.ts';
+import { decideLeave, decideOptIn, decideRebind } from './seats.ts';
+import { advanceConfirming, advanceRecruiting, decideSetAck } from './set.ts';
+import { advanceChain } from './settle.ts';
+import {
+  advanceNonces,
+  advanceSignatures,
+  completeAny,
+  decideAuthorization,
+  decideNonce,
+  decideNonceLost,
+  decideVeto,
+} from './signing.ts';
+import type { Beacon, CohortState } from './state.ts';
+import { decideUpdate } from './updates.ts';
+
+/**
+ * What follows from one input, as facts to store and effects to carry out. Pure: nothing is changed, nothing is sent.
+ * Messages only record facts and answer; all progress is in `advance`, which the shell repeats until it has nothing to
+ * say. So a restart, which repeats it too, continues wherever the log ends.
+ */
+export function decide(state: CohortState | null, input: Input, env: Env): Decision {
+  if (input.type === 'create') {
+    if (state) return { drop: 'the cohort exists' };
+    const { type: _, ...advert } = input;
+    return accept([{ type: 'advert_created', ...advert }], { type: 'publish_advert', status: 'open' });
+  }
+  if (!state) return { drop: 'no such cohort' };
+  switch (input.type) {
+    case 'refreshed':
+      return accept([{ type: 'advert_refreshed', event_id: input.event_id, expires_at: input.expires_at }]);
+    case 'set_status':
+      return state.advert.status === input.status
+        ? nothing
+        : accept([{ type: 'advert_status_changed', status: input.status }], {
+            type: 'publish_advert',
+            status: input.status,
+          });
+    case 'open_round':
+      return state.phase.name === 'formed' ? accept([{ type: 'round_requested' }]) : { drop: 'no cohort is formed' };
+    case 'was_deaf':
+      return input.seconds > 0 ? accept([{ type: 'deaf_time_credited', seconds: input.seconds }]) : nothing;
+    case 'control_checked':
+      return decideChecked(state, input);
+    case 'broadcast_refused':
+      return decideRefusedBroadcast(state, input.txid, input.reason);
+    case 'message':
+      return decideMessage(state, input.envelope, input.admission, env);
+    case 'advance':
+      return advance(state, env);
+  }
+}
+
+function decideChecked(state: CohortState, input: Extract<Input, { type: 'control_checked' }>): Decision {
+  const beacon = beaconOf(state);
+  const check = beacon?.checks.get(input.request_id);
+  return beacon && check ? decideControlChecked(state, beacon, check, input.result) : { drop: 'no such check' };
+}
+
+function decideRefusedBroadcast(state: CohortState, txid: string, reason: string): Decision {
+  const beacon = beaconOf(state);
+  const key = `signal_refused:${txid}`;
+  if (!beacon || beacon.alarms.get(key)?.text.endsWith(reason)) return nothing;
+  const text = `the node refuses the signal ${txid}: ${reason}`;
+  return accept([{ type: 'alarm_raised', key, alarm: { code: 'signal_refused', text, halts: false } }]);
+}
+
+const beaconOf = (state: CohortState): Beacon | null => (state.phase.name === 'formed' ? state.phase.beacon : null);
+
+function decideMessage(state: CohortState, envelope: Envelope, admission: AdmissionPolicy, env: Env): Decision {
+  if (envelope.type === 'opt_in') return decideOptIn(state, envelope, admission, env);
+  if (envelope.type === 'rebind') return decideRebind(state, envelope);
+  const member = state.transports.get(envelope.from);
+  if (member === undefined) return { drop: 'the sender has no seat' };
+  switch (envelope.type) {
+    case 'leave':
+      return decideLeave(state, envelope, member);
+    case 'cohort_set_ack':
+      return decideSetAck(state, envelope, member);
+    case 'did_registration':
+    case 'did_update':
+    case 'proof_request':
+    case 'presence_ack':
+    case 'nonce':
+    case 'veto':
+    case 'nonce_lost':
+    case 'signal_authorization': {
+      const beacon = beaconOf(state);
+      return beacon
+        ? decideAtWork(state, beacon, envelope, member, env)
+        : refuse(envelope, 'wrong_phase', `the cohort is ${state.phase.name}`);
+    }
+    default:
+      return refuse(envelope, 'unknown_type', `${envelope.type} is for the aggregator to send`, 'type');
+  }
+}
+
+type AtWork = Extract<
+  Envelope,
+  {
+    type:
+      | 'did_registration'
+      | 'did_update'
+      | 'proof_request'
+      | 'presence_ack'
+      | 'nonce'
+      | 'veto'
+      | 'nonce_lost'
+      | 'signal_authorization';
+  }
+>;
+
+function decideAtWork(state: CohortState, beacon: Beacon, envelope: AtWork, member: string, env: Env): Decision {
+  switch (envelope.type) {
+    case 'did_registration':
+      return decideRegistration(state, beacon, envelope, member);
+    case 'did_update':
+      return decideUpdate(state, beacon, envelope, member);
+    case 'proof_request':
+      return decideProofRequest(state, beacon, envelope, member);
+  }
+  const { round } = beacon;
+  if (envelope.type === 'presence_ack') {
+    const { body } = envelope;
+    const asked = round?.stage.name === 'presence' && body.round === round.number && body.attempt === round.attempt;
+    // Late answers are the normal end of a question, not a fault.
+    if (!asked || round.stage.name !== 'presence' || round.stage.heard.has(member)) return nothing;
+    return accept([{ type: 'presence_heard', participant_pk: member }]);
+  }
+  if (!round) {
+    return beacon.signals.some(signal => signal.session_id === envelope.body.session_id)
+      ? nothing
+      : refuse(envelope, 'wrong_session', 'no round is open', 'body.session_id');
+  }
+  switch (envelope.type) {
+    case 'nonce':
+      return decideNonce(state, beacon, round, envelope, member, env);
+    case 'veto':
+      return decideVeto(state, beacon, round, envelope, member, env);
+    case 'nonce_lost':
+      return decideNonceLost(state, beacon, round, envelope, member, env);
+    case 'signal_authorization':
+      return decideAuthorization(state, beacon, round, envelope, member, env);
+  }
+}
+
+function advance(state: CohortState, env: Env): Decision {
+  const { phase } = state;
+  switch (phase.name) {
+    case 'recruiting':
+      return advanceRecruiting(state, phase, env);
+    case 'confirming':
+      return advanceConfirming(state, phase, env);
+    case 'ended':
+      return nothing;
+    case 'formed': {
+      const byChain = advanceChain(state, phase.beacon, env);
+      if ('events' in byChain && byChain.events.length > 0) return byChain;
+      return advanceRound(state, phase.beacon, env);
+    }
+  }
+}
+
+function advanceRound(state: CohortState, beacon: Beacon, env: Env): Decision {
+  const { round } = beacon;
+  if (!round) return advanceIdle(state, beacon, env);
+  const { stage } = round;
+  if (stage.name === 'announced') return nothing;
+  const complete = completeAny(beacon, round);
+  if (complete) return complete;
+  switch (stage.name) {
+    case 'presence':
+      return advancePresence(state, beacon, round, stage, env);
+    case 'nonces':
+      return advanceNonces(state, beacon, round, stage, env);
+    case 'signatures':
+      return advanceSignatures(state, beacon, round, stage, env);
+    case 'waiting':
+      return advanceWaiting(state, beacon, round, stage, env);
+  }
+}

@@ -1,0 +1,91 @@
+import type { DidDocument, SignedUpdate } from '../did/index.ts';
+import type { AbortReason, Terms } from '../messages/index.ts';
+import type { AdvertStatus, Alarm, EnvelopeOf, Frozen, NoncePair, SignalSeen, Step } from './state.ts';
+
+/** What happened to a cohort: the only thing that is stored, and all that its state is made of. */
+export type CohortEvent =
+  | {
+      type: 'advert_created';
+      cohort: string;
+      terms: Terms;
+      terms_hash: string;
+      identity: string;
+      expires_at: number;
+    }
+  | { type: 'advert_refreshed'; event_id: string; expires_at: number }
+  | { type: 'advert_status_changed'; status: AdvertStatus }
+  | { type: 'seat_taken'; participant_pk: string; transport: string; return_interact: string }
+  | { type: 'seats_dropped'; participant_pubkeys: string[]; reason: 'left' | 'not_heard' | 'cancelled' }
+  | { type: 'member_rebound'; participant_pk: string; transport: string; counter: number }
+  | {
+      type: 'set_proposed';
+      attempt: number;
+      participant_pubkeys: string[];
+      beacon_address: string;
+      script_hex: string;
+      deadline: number;
+      remind_at: number;
+    }
+  | { type: 'set_signed'; participant_pk: string; sig: string }
+  | { type: 'set_failed' }
+  | { type: 'cohort_formed'; challenge: string }
+  | {
+      type: 'registration_received';
+      request_id: string;
+      member: string;
+      did: string;
+      verification_method: string;
+      sig: string;
+      sidecar: Record<string, unknown>;
+    }
+  | { type: 'registration_refused'; request_id: string }
+  | {
+      type: 'did_registered';
+      request_id: string;
+      did: string;
+      index: string;
+      member: string;
+      proven: boolean;
+      known: { document: DidDocument; version: number } | null;
+      deactivated: boolean;
+    }
+  | {
+      type: 'update_queued';
+      did: string;
+      member: string;
+      version: number;
+      announcement: string;
+      update: SignedUpdate;
+      verified: boolean;
+    }
+  | { type: 'round_requested' }
+  | { type: 'round_opened'; round: number; deadline: number; remind_at: number }
+  | { type: 'presence_asked'; attempt: number; deadline: number; remind_at: number }
+  | { type: 'presence_heard'; participant_pk: string }
+  | {
+      type: 'session_requested';
+      session_id: string;
+      attempt: number;
+      frozen: Frozen;
+      steps: Step[];
+      deadline: number;
+      remind_at: number;
+    }
+  | { type: 'nonce_received'; participant_pk: string; envelope: EnvelopeOf<'nonce'> }
+  | { type: 'nonces_aggregated'; session_id: string; agg_nonce: NoncePair[]; deadline: number; remind_at: number }
+  | { type: 'authorization_received'; participant_pk: string; envelope: EnvelopeOf<'signal_authorization'> }
+  /** Nothing was signed: frozen updates go back to the queue. */
+  | { type: 'round_aborted'; reason: AbortReason; not_before: number }
+  /** Partial signatures may exist: the round waits for another attempt, or for the chain. */
+  | { type: 'attempt_ended'; reason: AbortReason; retry_at: number }
+  | { type: 'signal_completed'; session_id: string; txid: string; hex: string }
+  | { type: 'signal_seen'; txid: string; seen: SignalSeen }
+  | { type: 'round_closed'; outcome: 'announced' | 'no_signal' }
+  | { type: 'reminded' }
+  | { type: 'deaf_time_credited'; seconds: number }
+  | { type: 'alarm_raised'; key: string; alarm: Omit<Alarm, 'at'> }
+  | { type: 'alarm_cleared'; key: string }
+  | { type: 'cohort_ended'; reason: string };
+
+/** An event with the Unix second at which it was stored. */
+export type Stored<E> = E & { at: number };

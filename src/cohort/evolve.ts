@@ -1,0 +1,351 @@
+import { applyPatch, isDeactivated, parseDocument } from '../did/index.ts';
+import type { CohortEvent, Stored } from './events.ts';
+import type { Beacon, CohortState, QueuedUpdate, Round, Session } from './state.ts';
+
+/**
+ * The next state. The maps inside are changed in place, since a registry of 100,000 DIDs is not copied for every event:
+ * whoever holds the old state must let it go.
+ */
+export function evolve(state: CohortState | null, event: Stored<CohortEvent>): CohortState {
+  if (event.type === 'advert_created') return created(event);
+  if (!state) throw new Error(`the log of a cohort begins with advert_created, not ${event.type}`);
+  const { advert } = state;
+  switch (event.type) {
+    case 'advert_refreshed':
+      advert.event_ids.add(event.event_id);
+      return { ...state, advert: { ...advert, expires_at: event.expires_at } };
+    case 'advert_status_changed':
+      return { ...state, advert: { ...advert, status: event.status } };
+    case 'seat_taken':
+      state.seats.set(event.participant_pk, {
+        participant_pk: event.participant_pk,
+        transport: event.transport,
+        return_interact: event.return_interact,
+        seated_at: event.at,
+        rebind_counter: 0,
+      });
+      state.transports.set(event.transport, event.participant_pk);
+      return state;
+    case 'seats_dropped':
+      for (const key of event.participant_pubkeys) {
+        state.transports.delete(state.seats.get(key)!.transport);
+        state.seats.delete(key);
+      }
+      return state;
+    case 'member_rebound': {
+      const seat = state.seats.get(event.participant_pk)!;
+      state.transports.delete(seat.transport);
+      state.transports.set(event.transport, event.participant_pk);
+      state.seats.set(event.participant_pk, { ...seat, transport: event.transport, rebind_counter: event.counter });
+      return state;
+    }
+    case 'cohort_ended':
+      return { ...state, phase: { name: 'ended', reason: event.reason } };
+    case 'set_proposed':
+    case 'set_signed':
+    case 'set_failed':
+    case 'cohort_formed':
+      return evolveSet(state, event);
+    case 'reminded':
+    case 'deaf_time_credited':
+      return evolveTime(state, event);
+    default:
+      return withBeacon(state, beacon => evolveBeacon(beacon, event));
+  }
+}
+
+type Pick_<T extends CohortEvent['type']> = Extract<Stored<CohortEvent>, { type: T }>;
+
+function created(event: Pick_<'advert_created'>): CohortState {
+  return {
+    id: event.cohort,
+    advert: {
+      terms: event.terms,
+      terms_hash: event.terms_hash,
+      identity: event.identity,
+      status: 'open',
+      expires_at: event.expires_at,
+      created_at: event.at,
+      event_ids: new Set([event.cohort]),
+    },
+    seats: new Map(),
+    transports: new Map(),
+    phase: { name: 'recruiting', attempts: 0 },
+  };
+}
+
+function evolveSet(
+  state: CohortState,
+  event: Pick_<'set_proposed' | 'set_signed' | 'set_failed' | 'cohort_formed'>,
+): CohortState {
+  if (event.type === 'set_proposed') {
+    const { type: _, at: __, ...set } = event;
+    return { ...state, phase: { name: 'confirming', ...set, signatures: new Map() } };
+  }
+  const { phase } = state;
+  if (phase.name !== 'confirming') throw new Error(`${event.type} while ${phase.name}`);
+  switch (event.type) {
+    case 'set_signed':
+      phase.signatures.set(event.participant_pk, event.sig);
+      return state;
+    case 'set_failed':
+      return { ...state, phase: { name: 'recruiting', attempts: phase.attempt } };
+    case 'cohort_formed':
+      return {
+        ...state,
+        phase: {
+          name: 'formed',
+          beacon: {
+            participant_pubkeys: phase.participant_pubkeys,
+            address: phase.beacon_address,
+            script_hex: phase.script_hex,
+            signatures: phase.signatures,
+            challenge: event.challenge,
+            formed_at: event.at,
+            registry: new Map(),
+            leaves: [],
+            checks: new Map(),
+            updates: new Map(),
+            signals: [],
+            round: null,
+            rounds_opened: 0,
+            not_before: 0,
+            failures: 0,
+            round_requested: false,
+            last_signal_at: event.at,
+            alarms: new Map(),
+          },
+        },
+      };
+  }
+}
+
+/** A reminder goes out once; deaf time moves what is waited for. */
+function evolveTime(state: CohortState, event: Pick_<'reminded' | 'deaf_time_credited'>): CohortState {
+  const moved = <T extends { deadline: number; remind_at: number }>(timed: T): T =>
+    event.type === 'reminded'
+      ? { ...timed, remind_at: Number.MAX_SAFE_INTEGER }
+      : { ...timed, deadline: timed.deadline + event.seconds, remind_at: timed.remind_at + event.seconds };
+  const { phase } = state;
+  if (phase.name === 'confirming') return { ...state, phase: moved(phase) };
+  return phase.name !== 'formed'
+    ? state
+    : withBeacon(state, beacon =>
+        beacon.round && 'deadline' in beacon.round.stage
+          ? { ...beacon, round: { ...beacon.round, stage: moved(beacon.round.stage) } }
+          : beacon,
+      );
+}
+
+function withBeacon(state: CohortState, change: (beacon: Beacon) => Beacon): CohortState {
+  if (state.phase.name !== 'formed') throw new Error(`no cohort is formed, it is ${state.phase.name}`);
+  return { ...state, phase: { name: 'formed', beacon: change(state.phase.beacon) } };
+}
+
+type SetUp = 'advert_created' | 'advert_refreshed' | 'advert_status_changed' | 'seat_taken' | 'seats_dropped';
+type Early = SetUp | 'member_rebound' | 'set_proposed' | 'set_signed' | 'set_failed' | 'cohort_formed';
+type BeaconEvent = Exclude<Stored<CohortEvent>, { type: Early | 'cohort_ended' | 'reminded' | 'deaf_time_credited' }>;
+
+function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
+  switch (event.type) {
+    case 'registration_received': {
+      const { type: _, at: __, ...check } = event;
+      beacon.checks.set(check.request_id, check);
+      return beacon;
+    }
+    case 'registration_refused':
+      beacon.checks.delete(event.request_id);
+      return beacon;
+    case 'did_registered':
+      return register(beacon, event);
+    case 'update_queued': {
+      const { type: _, at, ...update } = event;
+      const others = (beacon.updates.get(event.did) ?? []).filter(queued => queued.version !== event.version);
+      const queue: QueuedUpdate[] = [...others, { ...update, received_at: at, state: 'queued' }];
+      beacon.updates.set(
+        event.did,
+        queue.sort((a, b) => a.version - b.version),
+      );
+      return beacon;
+    }
+    case 'round_requested':
+      return { ...beacon, round_requested: true };
+    case 'alarm_raised':
+      beacon.alarms.set(event.key, { ...event.alarm, at: event.at });
+      return beacon;
+    case 'alarm_cleared':
+      beacon.alarms.delete(event.key);
+      return beacon;
+    case 'round_opened':
+      return {
+        ...beacon,
+        rounds_opened: event.round,
+        round_requested: false,
+        round: {
+          number: event.round,
+          attempt: 1,
+          opened_at: event.at,
+          frozen: null,
+          open: [],
+          stage: { name: 'presence', deadline: event.deadline, remind_at: event.remind_at, heard: new Set() },
+        },
+      };
+    case 'signal_seen':
+      return {
+        ...beacon,
+        signals: beacon.signals.map(signal => (signal.txid === event.txid ? { ...signal, seen: event.seen } : signal)),
+      };
+    default:
+      if (!beacon.round) throw new Error(`${event.type} without a round`);
+      return evolveRound(beacon, beacon.round, event);
+  }
+}
+
+function register(beacon: Beacon, event: Pick_<'did_registered'>): Beacon {
+  const { type: _, at, request_id, ...registration } = event;
+  beacon.checks.delete(request_id);
+  const before = beacon.registry.get(event.did);
+  if (!before) beacon.leaves.push(event.did);
+  // Whoever loses a DID loses what it queued for it: nobody proved that those updates are the controller's.
+  if (before && before.member !== event.member) beacon.updates.delete(event.did);
+  beacon.registry.set(event.did, { ...registration, registered_at: before?.registered_at ?? at });
+  return beacon;
+}
+
+type RoundEvent = Exclude<
+  BeaconEvent,
+  {
+    type:
+      | 'registration_received'
+      | 'registration_refused'
+      | 'did_registered'
+      | 'update_queued'
+      | 'round_requested'
+      | 'alarm_raised'
+      | 'alarm_cleared'
+      | 'round_opened'
+      | 'signal_seen';
+  }
+>;
+
+function evolveRound(beacon: Beacon, round: Round, event: RoundEvent): Beacon {
+  const { stage } = round;
+  switch (event.type) {
+    case 'presence_asked':
+      return withRound(beacon, {
+        ...round,
+        attempt: event.attempt,
+        stage: { name: 'presence', deadline: event.deadline, remind_at: event.remind_at, heard: new Set() },
+      });
+    case 'presence_heard':
+      if (stage.name === 'presence') stage.heard.add(event.participant_pk);
+      return beacon;
+    case 'session_requested':
+      markUpdates(beacon, event.frozen.updates, 'frozen');
+      return withRound(beacon, {
+        ...round,
+        frozen: event.frozen,
+        stage: {
+          name: 'nonces',
+          deadline: event.deadline,
+          remind_at: event.remind_at,
+          session: {
+            id: event.session_id,
+            attempt: event.attempt,
+            steps: event.steps,
+            nonces: new Map(),
+            agg_nonce: null,
+            sigs: new Map(),
+          },
+        },
+      });
+    case 'nonce_received':
+      if (stage.name === 'nonces') stage.session.nonces.set(event.participant_pk, event.envelope);
+      return beacon;
+    case 'nonces_aggregated': {
+      if (stage.name !== 'nonces') throw new Error(`nonces_aggregated while ${stage.name}`);
+      const session: Session = { ...stage.session, agg_nonce: event.agg_nonce };
+      return withRound(beacon, {
+        ...round,
+        open: [...round.open, session],
+        stage: { name: 'signatures', deadline: event.deadline, remind_at: event.remind_at, session },
+      });
+    }
+    case 'authorization_received':
+      round.open
+        .find(session => session.id === event.envelope.body.session_id)
+        ?.sigs.set(event.participant_pk, event.envelope);
+      return beacon;
+    case 'round_aborted':
+      if (round.frozen) markUpdates(beacon, round.frozen.updates, 'queued');
+      return { ...beacon, round: null, not_before: event.not_before, failures: beacon.failures + 1 };
+    case 'attempt_ended':
+      return {
+        ...withRound(beacon, { ...round, stage: { name: 'waiting', retry_at: event.retry_at } }),
+        failures: beacon.failures + 1,
+      };
+    case 'signal_completed':
+      return completed(beacon, round, event);
+    case 'round_closed':
+      return closed(beacon, round, event);
+  }
+}
+
+const withRound = (beacon: Beacon, round: Round): Beacon => ({ ...beacon, round });
+
+function markUpdates(beacon: Beacon, frozen: { did: string; announcement: string }[], to: QueuedUpdate['state']): void {
+  for (const { did, announcement } of frozen) {
+    const queue = beacon.updates.get(did) ?? [];
+    beacon.updates.set(
+      did,
+      queue.map(queued => (queued.announcement === announcement ? { ...queued, state: to } : queued)),
+    );
+  }
+}
+
+function completed(beacon: Beacon, round: Round, event: Pick_<'signal_completed'>): Beacon {
+  const frozen = round.frozen!;
+  markUpdates(beacon, frozen.updates, 'announced');
+  const earlier = beacon.signals.filter(signal => signal.round !== round.number);
+  return {
+    ...withRound(beacon, {
+      ...round,
+      stage: { name: 'announced', session_id: event.session_id, txid: event.txid, hex: event.hex },
+    }),
+    failures: 0,
+    last_signal_at: event.at,
+    signals: [
+      ...earlier,
+      {
+        round: round.number,
+        session_id: event.session_id,
+        txid: event.txid,
+        hex: event.hex,
+        frozen,
+        announced_at: event.at,
+        seen: { status: 'completed' },
+      },
+    ],
+  };
+}
+
+function closed(beacon: Beacon, round: Round, event: Pick_<'round_closed'>): Beacon {
+  const frozen = round.frozen!;
+  if (event.outcome === 'no_signal') {
+    markUpdates(beacon, frozen.updates, 'returned');
+    return { ...beacon, round: null, signals: beacon.signals.filter(signal => signal.round !== round.number) };
+  }
+  markUpdates(beacon, frozen.updates, 'final');
+  for (const { did, announcement } of frozen.updates) {
+    const registration = beacon.registry.get(did);
+    const update = beacon.updates.get(did)?.find(queued => queued.announcement === announcement);
+    if (!registration?.known || !update?.verified) continue;
+    const document = parseDocument(applyPatch(registration.known.document, update.update.patch), did);
+    beacon.registry.set(did, {
+      ...registration,
+      known: { document, version: update.version },
+      deactivated: isDeactivated(document),
+    });
+  }
+  return { ...beacon, round: null };
+}

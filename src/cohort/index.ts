@@ -1,0 +1,8 @@
+export { decide } from './decide.ts';
+export type { CohortEvent, Stored } from './events.ts';
+export { signalHistory } from './evidence.ts';
+export { evolve } from './evolve.ts';
+export type { AdmissionPolicy, ChainTx, ChainView, ControlResult, Decision, Effect, Env, Input } from './inputs.ts';
+export { roundBlocker, usableOutpoint } from './rounds.ts';
+export type { Beacon, CohortState, Phase, Round, Seat, Signal, Stage } from './state.ts';
+export { announceable } from './updates.ts';

@@ -1,0 +1,70 @@
+import type { DidDocument } from '../did/index.ts';
+import type { Envelope, Message, Terms } from '../messages/index.ts';
+import type { CohortEvent } from './events.ts';
+import type { AdvertStatus } from './state.ts';
+
+/** One look at the chain: everything about one beacon address, from one backend at one moment. */
+export interface ChainView {
+  tip: { height: number; hash: string; mediantime: number };
+  utxos: { txid: string; vout: number; value_sats: number; height: number | null; coinbase: boolean }[];
+  /** Transactions that pay or spend the address: confirmed ones in chain order, then the mempool's. */
+  history: ChainTx[];
+  /** sat/vB, as the node estimates it; null when it has no estimate. */
+  fee_rate: number | null;
+}
+
+export interface ChainTx {
+  txid: string;
+  hex: string;
+  height: number | null;
+  block_hash: string | null;
+  /** Whether it spends from the address; else it only pays to it. */
+  spends: boolean;
+  /** Outpoints that it spends, as `txid:vout`. */
+  inputs: string[];
+  /** The 32 signal bytes of its last output (hex), if that is what it carries. */
+  signal: string | null;
+}
+
+/** What comes in with every input: the outside world as values. */
+export interface Env {
+  /** Unix seconds. */
+  now: number;
+  /** 32 random bytes (hex), fresh for each input. */
+  entropy: string;
+  /** The latest look at the beacon address, or null while there is none. */
+  chain: ChainView | null;
+}
+
+export type ControlResult =
+  | { ok: true; document: DidDocument; version: number; deactivated: boolean }
+  | { ok: false; text: string };
+
+export type Input =
+  | { type: 'create'; cohort: string; terms: Terms; terms_hash: string; identity: string; expires_at: number }
+  | { type: 'refreshed'; event_id: string; expires_at: number }
+  | { type: 'set_status'; status: AdvertStatus }
+  | { type: 'open_round' }
+  | { type: 'message'; envelope: Envelope; admission: AdmissionPolicy }
+  | { type: 'control_checked'; request_id: string; result: ControlResult }
+  /** The daemon was down or without a relay for so many seconds. */
+  | { type: 'was_deaf'; seconds: number }
+  | { type: 'broadcast_refused'; txid: string; reason: string }
+  /** Time passed, the chain moved, or an event was stored: do what is due. */
+  | { type: 'advance' };
+
+/** Who may join; the lists are the operator's and stay out of the terms. */
+export interface AdmissionPolicy {
+  invites: readonly string[];
+  allowlist: readonly string[];
+}
+
+export type Effect =
+  | { type: 'send'; to: string; message: Message; session?: string; in_reply_to?: string }
+  | { type: 'publish_advert'; status: AdvertStatus }
+  | { type: 'broadcast'; txid: string; hex: string }
+  | { type: 'settle_broadcast'; txid: string }
+  /** Signed envelopes that prove a misbehaviour. */
+  | { type: 'keep_evidence'; reason: string; envelopes: Envelope[] };
+
+export type Decision = { events: CohortEvent[]; effects: Effect[] } | { drop: string };

@@ -1,0 +1,192 @@
+import { curve } from '#curve';
+import { fromHex, toHex } from '../crypto/index.ts';
+import { isSupportedDid, verificationMethodFor } from '../did/index.ts';
+import { registrationStatement } from '../messages/index.ts';
+import { leafIndex } from '../smt/index.ts';
+import { accept, nothing, refuse, reply } from './answer.ts';
+import type { CohortEvent } from './events.ts';
+import { signalHistory } from './evidence.ts';
+import type { ControlResult, Decision } from './inputs.ts';
+import type { Beacon, CohortState, ControlCheck, EnvelopeOf, Registration } from './state.ts';
+
+/** Seed B6: a DID for which the member wants a leaf and proofs. Control of it is checked against the chain first. */
+export function decideRegistration(
+  state: CohortState,
+  beacon: Beacon,
+  envelope: EnvelopeOf<'did_registration'>,
+  member: string,
+): Decision {
+  const { body } = envelope;
+  const { terms } = state.advert;
+  if (body.beacon_address !== beacon.address)
+    return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
+  if (body.participant_pk !== member)
+    return refuse(envelope, 'wrong_member', 'this transport key belongs to another member', 'body.participant_pk');
+  const readable = isSupportedDid(body.did, terms.btc_network);
+  if (!readable && !(terms.unproven_dids && body.did.startsWith('did:btc1:')))
+    return refuse(envelope, 'invalid_did', `not a did:btcr2 identifier on ${terms.btc_network}`, 'body.did');
+  const held = beacon.registry.get(body.did);
+  if (held?.member !== member && countOf(beacon, member) >= terms.dids.max)
+    return refuse(envelope, 'did_limit', `this advert allows ${terms.dids.max} DIDs a member`, 'body.did');
+  if (held && held.member !== member && wasLeaf(beacon, body.did))
+    return refuse(envelope, 'did_taken', 'another member holds this DID, and it was in a signal already', 'body.did');
+
+  if (!body.proof) {
+    if (!terms.unproven_dids)
+      return refuse(envelope, 'control_not_proven', 'this advert takes DIDs with proof of control only', 'body.proof');
+    if (held && held.member !== member)
+      return refuse(envelope, 'did_taken', 'another member holds this DID; prove control of it', 'body.did');
+    if (held) return accept([], registered(state, beacon, envelope, held));
+    return register(state, beacon, envelope, {
+      did: body.did,
+      index: toHex(leafIndex(body.did)),
+      member,
+      proven: false,
+      known: null,
+      deactivated: false,
+    });
+  }
+  if (!readable)
+    return refuse(envelope, 'invalid_did', 'control of a did:btc1 identifier cannot be proven', 'body.did');
+  if (beacon.checks.has(envelope.id)) return nothing;
+  return accept([
+    {
+      type: 'registration_received',
+      request_id: envelope.id,
+      member,
+      did: body.did,
+      verification_method: body.proof.verification_method,
+      sig: body.proof.sig,
+      sidecar: body.sidecar ?? {},
+    },
+  ]);
+}
+
+const countOf = (beacon: Beacon, member: string): number => {
+  let count = 0;
+  for (const registration of beacon.registry.values()) if (registration.member === member) count++;
+  return count;
+};
+
+/** Whether the DID's index was a leaf of a signal, or is one of the open session: it never changes hands then. */
+function wasLeaf(beacon: Beacon, did: string): boolean {
+  const position = beacon.leaves.indexOf(did);
+  if (position < 0) return false;
+  const largest = Math.max(beacon.round?.frozen?.leaf_count ?? 0, beacon.signals.at(-1)?.frozen.leaf_count ?? 0);
+  return position < largest;
+}
+
+type Asker = { from: string; id: string };
+
+function registered(state: CohortState, beacon: Beacon, asker: Asker, entry: Omit<Registration, 'registered_at'>) {
+  return {
+    type: 'send',
+    to: asker.from,
+    in_reply_to: asker.id,
+    message: {
+      type: 'ack',
+      body: {
+        accepted: 'did_registration',
+        did: entry.did,
+        index: entry.index,
+        proven: entry.proven,
+        signals: signalHistory(state.advert.terms, beacon, entry.did),
+      },
+    },
+  } as const;
+}
+
+function register(
+  state: CohortState,
+  beacon: Beacon,
+  asker: Asker,
+  entry: Omit<Registration, 'registered_at'>,
+): Decision {
+  const event: CohortEvent = { type: 'did_registered', request_id: asker.id, ...entry };
+  return accept([event], registered(state, beacon, asker, entry));
+}
+
+/** The DID was resolved: now its current document says whether the proof is by a key that controls it. */
+export function decideControlChecked(
+  state: CohortState,
+  beacon: Beacon,
+  check: ControlCheck,
+  result: ControlResult,
+): Decision {
+  const { terms } = state.advert;
+  const asker = { from: state.seats.get(check.member)!.transport, id: check.request_id };
+  const no = (
+    code: 'control_not_proven' | 'document_unknown' | 'did_taken' | 'deactivated',
+    text: string,
+    field: string,
+  ): Decision =>
+    accept([{ type: 'registration_refused', request_id: check.request_id }], {
+      type: 'send',
+      to: asker.from,
+      in_reply_to: asker.id,
+      message: { type: 'rejection', body: { code, text: text.slice(0, 1000), field } },
+    });
+
+  if (!result.ok) return no('document_unknown', `the DID does not resolve: ${result.text}`, 'body.sidecar');
+  if (result.deactivated) return no('deactivated', 'the DID is deactivated', 'body.did');
+  const statement = registrationStatement({
+    did: check.did,
+    network: terms.btc_network,
+    beacon_address: beacon.address,
+    participant_pk: check.member,
+    challenge: beacon.challenge,
+  });
+  const key =
+    verificationMethodFor(result.document, 'authentication', check.verification_method) ??
+    verificationMethodFor(result.document, 'capabilityInvocation', check.verification_method);
+  if (!key)
+    return no(
+      'control_not_proven',
+      `${check.verification_method} is neither an authentication nor a capabilityInvocation key of version ${result.version}`,
+      'body.proof.verification_method',
+    );
+  if (!curve.verifySchnorr(statement, key.subarray(1), fromHex(check.sig)))
+    return no(
+      'control_not_proven',
+      'the proof is not a signature of that key over this registration',
+      'body.proof.sig',
+    );
+
+  const held = beacon.registry.get(check.did);
+  if (held && held.member !== check.member) {
+    if (wasLeaf(beacon, check.did))
+      return no('did_taken', 'another member holds this DID, and it was in a signal already', 'body.did');
+    if (held.proven && (held.known?.version ?? 0) >= result.version)
+      return no('did_taken', 'another member proved control of this DID at the same or a later version', 'body.did');
+  }
+  return register(state, beacon, asker, {
+    did: check.did,
+    index: toHex(leafIndex(check.did)),
+    member: check.member,
+    proven: true,
+    known: { document: result.document, version: result.version },
+    deactivated: false,
+  });
+}
+
+/** Evidence of a leaf goes to its holder; of an empty index to any member. */
+export function decideProofRequest(
+  state: CohortState,
+  beacon: Beacon,
+  envelope: EnvelopeOf<'proof_request'>,
+  member: string,
+): Decision {
+  const { body } = envelope;
+  if (body.beacon_address !== beacon.address)
+    return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
+  const held = beacon.registry.get(body.did);
+  if (held && held.member !== member)
+    return refuse(envelope, 'did_not_yours', 'another member holds this DID', 'body.did');
+  const signals = signalHistory(state.advert.terms, beacon, body.did, body);
+  if (body.session_id !== undefined && signals.length === 0)
+    return refuse(envelope, 'not_available', 'no such signal', 'body.session_id');
+  return accept(
+    [],
+    reply(envelope, { type: 'proofs', body: { beacon_address: beacon.address, did: body.did, signals } }),
+  );
+}

@@ -1,0 +1,261 @@
+import { aggregate } from '../beacon/index.ts';
+import { buildSignal, chooseFee, chooseOutpoint, signalVsize } from '../bitcoin/index.ts';
+import { fromHex, toHex } from '../crypto/index.ts';
+import { type AbortReason, type Message, sessionId } from '../messages/index.ts';
+import { accept, nothing } from './answer.ts';
+import type { CohortEvent } from './events.ts';
+import { aggregateOf, rememberAggregate, signalEntries } from './evidence.ts';
+import type { ChainView, Decision, Effect, Env } from './inputs.ts';
+import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
+import { announceable } from './updates.ts';
+
+export const CONFIRMATIONS_FINAL = 6;
+
+const MAX_BACK_OFF = 3600;
+
+/** Sends one message to some members. */
+export const tell = (
+  state: CohortState,
+  members: readonly string[],
+  message: Message | ((member: string) => Message),
+  session?: string,
+): Effect[] =>
+  members.map(member => ({
+    type: 'send',
+    to: state.seats.get(member)!.transport,
+    message: typeof message === 'function' ? message(member) : message,
+    ...(session === undefined ? {} : { session }),
+  }));
+
+/** Why no round opens now, in words for the operator; null when one may open. */
+export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): string | null {
+  const { terms } = state.advert;
+  const pending = announceable(beacon).length;
+  if (pending === 0) return 'no update is waiting';
+  const halt = [...beacon.alarms.values()].find(alarm => alarm.halts);
+  if (halt) return `halted: ${halt.text}`;
+  const last = beacon.signals.at(-1);
+  if (last && last.seen.status !== 'final') return 'the last signal is not final';
+  if (env.now < beacon.not_before) return `waiting until ${beacon.not_before}`;
+  if (last && env.now < beacon.last_signal_at + terms.frequency.min_interval)
+    return `signals are at least ${terms.frequency.min_interval} s apart`;
+  const due = env.now >= beacon.last_signal_at + terms.frequency.interval;
+  if (!due && !beacon.round_requested && pending < terms.frequency.pending_updates)
+    return `${pending} of ${terms.frequency.pending_updates} updates are waiting`;
+  if (!env.chain) return 'the chain has not been read yet';
+  const outpoint = usableOutpoint(state, beacon, env.chain);
+  return 'txid' in outpoint ? null : `no usable deposit: ${outpoint.why}`;
+}
+
+export function usableOutpoint(state: CohortState, beacon: Beacon, chain: ChainView): Outpoint | { why: string } {
+  const own = new Set(beacon.signals.map(signal => signal.txid));
+  const strays = new Set(chain.history.filter(tx => !tx.spends && tx.signal !== null).map(tx => tx.txid));
+  const pinned = beacon.round?.frozen?.outpoint;
+  const result = chooseOutpoint({
+    utxos: chain.utxos
+      .filter(utxo => !strays.has(utxo.txid))
+      .map(utxo => ({ ...utxo, fromOwnSignal: own.has(utxo.txid) })),
+    tipHeight: chain.tip.height,
+    capSats: state.advert.terms.fee_cap,
+    ...(pinned ? { pinned } : {}),
+  });
+  if ('chosen' in result) {
+    const { txid, vout, value_sats } = result.chosen;
+    return { txid, vout, value_sats };
+  }
+  const why = result.reasons.map(({ outpoint, reason }) => `${outpoint}: ${reason}`);
+  return { why: why.join('; ') || 'nothing was paid to the beacon address' };
+}
+
+/** No round is open: opens one when its trigger is met, with a question to every member whether it is there. */
+export function advanceIdle(state: CohortState, beacon: Beacon, env: Env): Decision {
+  if (roundBlocker(state, beacon, env) !== null) return nothing;
+  const round = beacon.rounds_opened + 1;
+  const until = deadlines(state.advert.terms.latency.presence, env);
+  return accept([{ type: 'round_opened', round, ...until }], ...askPresence(state, beacon, round, 1));
+}
+
+export const deadlines = (wait: number, env: Env) => ({
+  deadline: env.now + wait,
+  remind_at: env.now + Math.ceil(wait / 2),
+});
+
+const askPresence = (
+  state: CohortState,
+  beacon: Beacon,
+  round: number,
+  attempt: number,
+  members = beacon.participant_pubkeys,
+) => tell(state, members, { type: 'presence', body: { beacon_address: beacon.address, round, attempt } });
+
+/** The session is open and its last attempt is over: asks again who is there. */
+export function advanceWaiting(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  stage: Extract<Stage, { name: 'waiting' }>,
+  env: Env,
+): Decision {
+  if (env.now < stage.retry_at || !env.chain || !('txid' in usableOutpoint(state, beacon, env.chain))) return nothing;
+  const attempt = round.attempt + 1;
+  const until = deadlines(state.advert.terms.latency.presence, env);
+  return accept([{ type: 'presence_asked', attempt, ...until }], ...askPresence(state, beacon, round.number, attempt));
+}
+
+export function advancePresence(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  stage: Extract<Stage, { name: 'presence' }>,
+  env: Env,
+): Decision {
+  const unheard = beacon.participant_pubkeys.filter(member => !stage.heard.has(member));
+  if (unheard.length === 0) return freeze(state, beacon, round, env);
+  if (env.now >= stage.deadline)
+    return endAttempt(state, beacon, round, env, {
+      reason: 'not_heard',
+      text: 'not every member answered the presence question in time',
+      not_heard: unheard,
+    });
+  if (env.now >= stage.remind_at)
+    return accept([{ type: 'reminded' }], ...askPresence(state, beacon, round.number, round.attempt, unheard));
+  return nothing;
+}
+
+/** Fixes what the round announces and which outpoint it spends, and asks every member to authorize it. */
+function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Decision {
+  if (!env.chain) return nothing;
+  const { terms } = state.advert;
+  const outpoint = usableOutpoint(state, beacon, env.chain);
+  if (!('txid' in outpoint))
+    return endAttempt(state, beacon, round, env, {
+      reason: 'outpoint_gone',
+      text: `no usable deposit: ${outpoint.why}`,
+    });
+  const frozen = round.frozen ?? drawFrozen(state, beacon, outpoint, env);
+  if (!frozen)
+    return endAttempt(state, beacon, round, env, { reason: 'cancelled', text: 'every waiting update was withdrawn' });
+  const step = buildStep(state, beacon, frozen, env.chain.fee_rate);
+  const id = toHex(
+    sessionId({
+      cohort: state.id,
+      round: round.number,
+      attempt: round.attempt,
+      outpoint: `${frozen.outpoint.txid}:${frozen.outpoint.vout}`,
+      transactions: [step.txid],
+      participant_pubkeys: beacon.participant_pubkeys,
+      signal_bytes: frozen.signal_bytes,
+    }),
+  );
+  const session: Session = {
+    id,
+    attempt: round.attempt,
+    steps: [step],
+    nonces: new Map(),
+    agg_nonce: null,
+    sigs: new Map(),
+  };
+  const event: CohortEvent = {
+    type: 'session_requested',
+    session_id: id,
+    attempt: round.attempt,
+    frozen,
+    steps: session.steps,
+    ...deadlines(terms.latency.nonce, env),
+  };
+  return accept([event], ...requestAuthorization(state, beacon, round, frozen, session, beacon.participant_pubkeys));
+}
+
+function drawFrozen(state: CohortState, beacon: Beacon, outpoint: Outpoint, env: Env): Frozen | null {
+  const updates = announceable(beacon).map(({ did, announcement, version }) => ({ did, announcement, version }));
+  if (updates.length === 0) return null;
+  const drawn = { outpoint, leaf_count: beacon.leaves.length, nonce_seed: env.entropy, updates };
+  const { type, bit_order } = state.advert.terms;
+  const built = aggregate(type, signalEntries(beacon.leaves, drawn), { bitOrder: bit_order });
+  const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes) };
+  rememberAggregate(frozen, built);
+  return frozen;
+}
+
+function buildStep(state: CohortState, beacon: Beacon, frozen: Frozen, estimate: number | null): Step {
+  const { fee_cap, signal_output } = state.advert.terms;
+  const { feeSats } = chooseFee({ estimate, capSats: fee_cap, vsize: signalVsize(true) });
+  const built = buildSignal({
+    prevout: frozen.outpoint,
+    scriptHex: beacon.script_hex,
+    signalBytes: fromHex(frozen.signal_bytes, 32),
+    feeSats,
+    signalOutput: signal_output,
+  });
+  return { psbt: built.psbt, unsigned_hex: built.unsignedHex, txid: built.txid, fee_sats: feeSats };
+}
+
+/** Seed D4: the transactions, and to each member the evidence of its own DIDs. */
+export function requestAuthorization(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  frozen: Frozen,
+  session: Session,
+  members: readonly string[],
+): Effect[] {
+  const built = aggregateOf(state.advert.terms, beacon, frozen);
+  const own = new Map<string, string[]>(members.map(member => [member, []]));
+  for (const { did, member } of beacon.registry.values()) own.get(member)?.push(did);
+  return tell(
+    state,
+    members,
+    member => ({
+      type: 'authorize_beacon_signal_request',
+      body: {
+        session_id: session.id,
+        beacon_address: beacon.address,
+        round: round.number,
+        attempt: session.attempt,
+        signal_bytes: frozen.signal_bytes,
+        pending_beacon_signal: session.steps.map(step => step.psbt),
+        evidence: built.evidenceFor(own.get(member)!),
+      },
+    }),
+    session.id,
+  );
+}
+
+export interface AttemptEnd {
+  reason: AbortReason;
+  text: string;
+  blame?: string[];
+  not_heard?: string[];
+  evidence?: object[];
+  /** Try again at once: nobody failed, as when a wallet restarted. */
+  soon?: boolean;
+}
+
+/**
+ * What is signed cannot be unsigned. Before any aggregated nonce went out, the round is over and its updates are free;
+ * afterwards only this attempt is over, and the round waits for another one with the same outpoint and bytes.
+ */
+export function endAttempt(state: CohortState, beacon: Beacon, round: Round, env: Env, end: AttemptEnd): Decision {
+  const open = round.open.length > 0;
+  const wait = state.advert.terms.latency.presence * 2 ** Math.min(beacon.failures, 10);
+  const again = env.now + (end.soon ? 1 : Math.min(wait, MAX_BACK_OFF));
+  const session_id = ('session' in round.stage ? round.stage.session.id : round.open.at(-1)?.id) ?? null;
+  const body = {
+    session_id,
+    round: round.number,
+    attempt: round.attempt,
+    reason: end.reason,
+    text: end.text.slice(0, 1500),
+    open,
+    blame: end.blame ?? [],
+    not_heard: end.not_heard ?? [],
+    evidence: (end.evidence ?? []) as Record<string, unknown>[],
+  };
+  const event: CohortEvent = open
+    ? { type: 'attempt_ended', reason: end.reason, retry_at: again }
+    : { type: 'round_aborted', reason: end.reason, not_before: again };
+  return accept(
+    [event],
+    ...tell(state, beacon.participant_pubkeys, { type: 'round_aborted', body }, session_id ?? undefined),
+  );
+}

@@ -1,0 +1,142 @@
+import { curve } from '#curve';
+import { fromHex } from '../crypto/index.ts';
+import { admissionStatement, optInStatement, rebindStatement, xOnlyOf } from '../messages/index.ts';
+import { accept, refuse, reply } from './answer.ts';
+import type { CohortEvent } from './events.ts';
+import type { AdmissionPolicy, Decision, Env } from './inputs.ts';
+import type { CohortState, EnvelopeOf } from './state.ts';
+
+const verify = (message: Uint8Array, xOnly: string, sig: string): boolean =>
+  curve.verifySchnorr(message, fromHex(xOnly, 32), fromHex(sig, 64));
+
+/** Seed B3: takes a seat, if every condition holds. */
+export function decideOptIn(
+  state: CohortState,
+  envelope: EnvelopeOf<'opt_in'>,
+  admission: AdmissionPolicy,
+  env: Env,
+): Decision {
+  const { body } = envelope;
+  const { advert } = state;
+  const { terms } = advert;
+  const no = (...why: [Parameters<typeof refuse>[1], string, string?]) => refuse(envelope, ...why);
+
+  if (body.advert_id !== terms.id) return no('wrong_advert', `this is the advert ${terms.id}`, 'body.advert_id');
+  if (body.terms_hash !== advert.terms_hash)
+    return no('wrong_terms', `the terms of this advert hash to ${advert.terms_hash}`, 'body.terms_hash');
+  const key = body.participant_pubkey;
+  if (!curve.isCompressedPoint(fromHex(key)))
+    return no('invalid_key', 'the cohort key is no point on secp256k1', 'body.participant_pubkey');
+  const statement = optInStatement({
+    aggregator: advert.identity,
+    network: terms.btc_network,
+    terms_hash: advert.terms_hash,
+    transport_key: envelope.from,
+  });
+  if (!verify(statement, xOnlyOf(key), body.proof))
+    return no(
+      'invalid_proof',
+      'the proof is not a signature of this cohort key over this advert and transport key',
+      'body.proof',
+    );
+
+  const seat = state.seats.get(key);
+  if (seat?.transport === envelope.from) return accept([], reply(envelope, seatAck(state, key)));
+  if (seat)
+    return no(
+      'key_in_use',
+      'this cohort key has a seat already, under another transport key',
+      'body.participant_pubkey',
+    );
+  if (state.transports.has(envelope.from))
+    return no('already_seated', 'this transport key has a seat already', 'envelope.from');
+  if (state.phase.name !== 'recruiting' || advert.status === 'closed' || advert.status === 'cancelled')
+    return no('advert_closed', 'this advert takes no more members');
+  if (advert.expires_at <= env.now) return no('advert_expired', 'this advert has expired');
+  if (state.seats.size >= terms.cohort_size.max)
+    return no('cohort_full', `all ${terms.cohort_size.max} seats are taken`);
+  const admitted = isAdmitted(state, envelope, admission);
+  if (admitted !== true) return no('not_admitted', admitted, 'body.admission');
+
+  return accept(
+    [{ type: 'seat_taken', participant_pk: key, transport: envelope.from, return_interact: body.return_interact }],
+    reply(envelope, seatAck(state, key)),
+  );
+}
+
+function seatAck(state: CohortState, key: string) {
+  const { min, max } = state.advert.terms.cohort_size;
+  const taken = state.seats.has(key) ? state.seats.size : state.seats.size + 1;
+  return { type: 'ack', body: { accepted: 'opt_in', participant_pubkey: key, seats: { taken, min, max } } } as const;
+}
+
+function isAdmitted(state: CohortState, envelope: EnvelopeOf<'opt_in'>, policy: AdmissionPolicy): true | string {
+  const shown = envelope.body.admission;
+  switch (state.advert.terms.admission) {
+    case 'open':
+      return true;
+    case 'invite':
+      return shown && 'invite' in shown && policy.invites.includes(shown.invite)
+        ? true
+        : 'this advert is by invitation: the opt-in must carry a valid invite';
+    case 'allowlist': {
+      if (!shown || !('pubkey' in shown) || !policy.allowlist.includes(shown.pubkey))
+        return 'this advert is for listed keys: the opt-in must be vouched for by one of them';
+      const statement = admissionStatement({
+        aggregator: state.advert.identity,
+        terms_hash: state.advert.terms_hash,
+        transport_key: envelope.from,
+      });
+      return verify(statement, shown.pubkey, shown.sig) ? true : 'the listed key did not sign for this transport key';
+    }
+  }
+}
+
+/** A member gives its seat back; once the set is formed the address depends on it for ever. */
+export function decideLeave(state: CohortState, envelope: EnvelopeOf<'leave'>, member: string): Decision {
+  if (envelope.body.participant_pk !== member)
+    return refuse(envelope, 'wrong_member', 'this transport key holds another seat', 'body.participant_pk');
+  if (state.phase.name !== 'recruiting' && state.phase.name !== 'confirming')
+    return refuse(
+      envelope,
+      'wrong_phase',
+      'the cohort is formed: its address needs every member. Update your DIDs away from it first',
+    );
+  const events: CohortEvent[] = [{ type: 'seats_dropped', participant_pubkeys: [member], reason: 'left' }];
+  if (state.phase.name === 'confirming') events.push({ type: 'set_failed' });
+  return accept(events, reply(envelope, { type: 'ack', body: { accepted: 'leave' } }));
+}
+
+/** A member that lost its transport key proves itself by its cohort key. */
+export function decideRebind(state: CohortState, envelope: EnvelopeOf<'rebind'>): Decision {
+  const { body } = envelope;
+  const seat = state.seats.get(body.participant_pk);
+  if (!seat) return refuse(envelope, 'not_a_member', 'this cohort key has no seat here', 'body.participant_pk');
+  if (body.transport_key !== envelope.from)
+    return refuse(envelope, 'invalid_message', 'send it from the new transport key', 'body.transport_key');
+  const statement = rebindStatement({
+    cohort: state.id,
+    participant_pk: body.participant_pk,
+    transport_key: body.transport_key,
+    counter: body.counter,
+  });
+  if (!verify(statement, xOnlyOf(body.participant_pk), body.sig))
+    return refuse(envelope, 'invalid_proof', 'the cohort key did not sign this', 'body.sig');
+  const answer = reply(envelope, { type: 'ack', body: { accepted: 'rebind', counter: body.counter } });
+  if (seat.transport === body.transport_key) return accept([], answer);
+  if (body.counter <= seat.rebind_counter)
+    return refuse(envelope, 'counter_too_low', `the last counter was ${seat.rebind_counter}`, 'body.counter');
+  if (state.transports.has(body.transport_key))
+    return refuse(envelope, 'key_in_use', 'this transport key belongs to another member', 'body.transport_key');
+  return accept(
+    [
+      {
+        type: 'member_rebound',
+        participant_pk: body.participant_pk,
+        transport: body.transport_key,
+        counter: body.counter,
+      },
+    ],
+    answer,
+  );
+}

@@ -1,0 +1,151 @@
+import type { SignalStatus } from '../messages/index.ts';
+import { accept, nothing } from './answer.ts';
+import type { CohortEvent } from './events.ts';
+import type { ChainTx, ChainView, Decision, Effect, Env } from './inputs.ts';
+import { CONFIRMATIONS_FINAL, tell } from './rounds.ts';
+import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen } from './state.ts';
+
+/** Reorganizations deeper than this are not looked for. */
+export const WATCH_DEPTH = 144;
+
+const name = (outpoint: Outpoint): string => `${outpoint.txid}:${outpoint.vout}`;
+
+const confirmationsOf = (tx: ChainTx, chain: ChainView): number =>
+  tx.height === null ? 0 : Math.max(0, chain.tip.height - tx.height + 1);
+
+/**
+ * The chain decides: what became of the open session's outpoint, how deep the signals are,
+ * and whether anybody did something at the address that no round of ours explains.
+ */
+export function advanceChain(state: CohortState, beacon: Beacon, env: Env): Decision {
+  const { chain } = env;
+  if (!chain) return nothing;
+  const steps = [
+    () => settleOpenSession(beacon, chain),
+    () => followSignals(state, beacon, chain),
+    () => lookForStrangers(beacon, chain),
+  ];
+  for (const step of steps) {
+    const decision = step();
+    if ('events' in decision && decision.events.length > 0) return decision;
+  }
+  return nothing;
+}
+
+/** An old session's transaction that appears after its attempt was called aborted is the success it is. */
+function settleOpenSession(beacon: Beacon, chain: ChainView): Decision {
+  const { round } = beacon;
+  if (!round?.frozen || round.open.length === 0) return nothing;
+  const spender = chain.history.find(tx => tx.spends && tx.inputs.includes(name(round.frozen!.outpoint)));
+  if (!spender) return nothing;
+  const session = round.open.find(open => open.steps.some(step => step.txid === spender.txid));
+  if (session) {
+    const known = round.stage.name === 'announced' && round.stage.txid === spender.txid;
+    return known
+      ? nothing
+      : accept([{ type: 'signal_completed', session_id: session.id, txid: spender.txid, hex: spender.hex }]);
+  }
+  if (confirmationsOf(spender, chain) < CONFIRMATIONS_FINAL) return nothing;
+  return accept([{ type: 'round_closed', outcome: 'no_signal' }]);
+}
+
+function followSignals(state: CohortState, beacon: Beacon, chain: ChainView): Decision {
+  for (const signal of beacon.signals) {
+    if (isBuried(signal, chain)) continue;
+    const seen = look(signal, chain);
+    if (!seen || sameSight(seen, signal.seen)) continue;
+    const events: CohortEvent[] = [{ type: 'signal_seen', txid: signal.txid, seen }];
+    const effects: Effect[] = tellStatus(state, beacon, signal, seen);
+    const { round } = beacon;
+    if (seen.status === 'final') {
+      effects.push({ type: 'settle_broadcast', txid: signal.txid });
+      if (round?.stage.name === 'announced' && round.stage.txid === signal.txid)
+        events.push({ type: 'round_closed', outcome: 'announced' });
+    }
+    if (seen.status === 'reorged') effects.push({ type: 'broadcast', txid: signal.txid, hex: signal.hex });
+    return accept(events, ...effects);
+  }
+  return nothing;
+}
+
+const isBuried = (signal: Signal, chain: ChainView): boolean =>
+  signal.seen.status === 'final' && chain.tip.height - signal.seen.height + 1 > WATCH_DEPTH;
+
+function look(signal: Signal, chain: ChainView): SignalSeen | null {
+  const tx = chain.history.find(candidate => candidate.txid === signal.txid);
+  const wasMined = 'height' in signal.seen;
+  if (!tx) return wasMined ? { status: 'reorged' } : null;
+  if (tx.height === null || tx.block_hash === null) return wasMined ? { status: 'reorged' } : { status: 'broadcast' };
+  const confirmations = confirmationsOf(tx, chain);
+  const status = confirmations >= CONFIRMATIONS_FINAL ? 'final' : 'confirmed';
+  return { status, height: tx.height, block_hash: tx.block_hash, confirmations };
+}
+
+/** Depth alone is no news: members hear of broadcast, 1, 6, and of a block that is no longer the same. */
+const sameSight = (a: SignalSeen, b: SignalSeen): boolean =>
+  (a.status === b.status || (a.status === 'broadcast' && b.status === 'reorged')) &&
+  ('block_hash' in a ? a.block_hash : null) === ('block_hash' in b ? b.block_hash : null);
+
+function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, seen: SignalSeen): Effect[] {
+  if (seen.status === 'completed') return [];
+  const mined = 'height' in seen;
+  const body: SignalStatus = {
+    session_id: signal.session_id,
+    beacon_address: beacon.address,
+    status: seen.status,
+    txid: signal.txid,
+    transactions: [signal.hex],
+    block_hash: mined ? seen.block_hash : null,
+    height: mined ? seen.height : null,
+    confirmations: mined ? seen.confirmations : 0,
+  };
+  return tell(state, beacon.participant_pubkeys, { type: 'signal_status', body }, signal.session_id);
+}
+
+/** Spends that are not ours, and deposits that look like signals to some resolvers. */
+function lookForStrangers(beacon: Beacon, chain: ChainView): Decision {
+  const ours = new Set(beacon.signals.map(signal => signal.txid));
+  for (const session of beacon.round?.open ?? []) for (const step of session.steps) ours.add(step.txid);
+  for (const tx of chain.history) {
+    if (ours.has(tx.txid)) continue;
+    if (tx.spends) {
+      const key = `foreign_spend:${tx.txid}`;
+      if (!beacon.alarms.has(key))
+        return accept([
+          {
+            type: 'alarm_raised',
+            key,
+            alarm: {
+              code: 'foreign_spend',
+              text: `${tx.txid} spends from the beacon and is of no session of this cohort`,
+              halts: tx.signal !== null || !isClosing(beacon, tx),
+            },
+          },
+        ]);
+    } else if (tx.signal !== null) {
+      const key = `stray_signal_deposit:${tx.txid}`;
+      if (!beacon.alarms.has(key))
+        return accept([
+          {
+            type: 'alarm_raised',
+            key,
+            alarm: {
+              code: 'stray_signal_deposit',
+              text: `${tx.txid} pays the beacon and carries 32 bytes in its last output: some resolvers take that for a signal`,
+              halts: false,
+            },
+          },
+        ]);
+    }
+  }
+  return nothing;
+}
+
+/** An n-of-n spend of the open session's outpoint without signal bytes: the agreed way to cancel it. */
+const isClosing = (beacon: Beacon, tx: ChainTx): boolean => {
+  const frozen = beacon.round?.frozen;
+  return frozen ? tx.inputs.includes(name(frozen.outpoint)) : false;
+};
+
+/** Whether a round still has something at stake on the chain. */
+export const awaitsChain = (round: Round | null): boolean => round !== null && round.open.length > 0;

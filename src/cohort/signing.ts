@@ -1,0 +1,269 @@
+import { curve } from '#curve';
+import { finalizeSignal, type SigningSession, signalSighash, verifySignal } from '../bitcoin/index.ts';
+import { type Bytes, concatBytes, fromHex, toHex } from '../crypto/index.ts';
+import { accept, nothing, refuse } from './answer.ts';
+import type { Decision, Effect, Env } from './inputs.ts';
+import { keySetOf, musig } from './keys.ts';
+import { deadlines, endAttempt, requestAuthorization, tell } from './rounds.ts';
+import type { Beacon, CohortState, EnvelopeOf, NoncePair, Round, Session, Stage } from './state.ts';
+
+export const joinNonce = ([first, second]: NoncePair): Bytes => concatBytes(fromHex(first, 33), fromHex(second, 33));
+export const splitNonce = (nonce: Bytes): NoncePair => [toHex(nonce.subarray(0, 33)), toHex(nonce.subarray(33))];
+
+const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Seed D5: a member has checked the request and sends public nonces. */
+export function decideNonce(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  envelope: EnvelopeOf<'nonce'>,
+  member: string,
+  env: Env,
+): Decision {
+  const { body } = envelope;
+  const { stage } = round;
+  const open = round.open.find(session => session.id === body.session_id);
+  if (open) return accept([], ...sendAggregatedNonce(state, beacon, open, [member]));
+  if (stage.name !== 'nonces' || stage.session.id !== body.session_id)
+    return refuse(envelope, 'wrong_session', 'no such session is waiting for nonces', 'body.session_id');
+  if (body.beacon_address !== beacon.address)
+    return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
+  const first = stage.session.nonces.get(member);
+  if (first)
+    return sameJson(first.body.nonce_points, body.nonce_points) ? nothing : equivocation(envelope, first, 'nonces');
+  if (body.nonce_points.length !== stage.session.steps.length)
+    return refuse(envelope, 'invalid_nonce', `${stage.session.steps.length} nonces are due`, 'body.nonce_points');
+  const bad = body.nonce_points.findIndex(pair => pair.some(point => !curve.isCompressedPoint(fromHex(point))));
+  if (bad >= 0)
+    return blame(
+      refuse(envelope, 'invalid_nonce', 'this is no point on secp256k1', `body.nonce_points.${bad}`),
+      endAttempt(state, beacon, round, env, {
+        reason: 'invalid_nonce',
+        text: `a member sent a nonce that is no point on the curve`,
+        blame: [member],
+        evidence: [envelope],
+      }),
+    );
+  return accept([{ type: 'nonce_received', participant_pk: member, envelope }]);
+}
+
+/** Two signed answers for one slot: the first counts, and both are kept. */
+function equivocation(
+  envelope: EnvelopeOf<'nonce'> | EnvelopeOf<'signal_authorization'>,
+  first: typeof envelope,
+  what: string,
+): Decision {
+  const refused = refuse(envelope, 'equivocation', `other ${what} for this session came first, and they count`);
+  return 'drop' in refused
+    ? refused
+    : {
+        events: [],
+        effects: [...refused.effects, { type: 'keep_evidence', reason: 'equivocation', envelopes: [first, envelope] }],
+      };
+}
+
+function blame(answer: Decision, end: Decision): Decision {
+  if ('drop' in answer || 'drop' in end) return end;
+  return { events: [...answer.events, ...end.events], effects: [...answer.effects, ...end.effects] };
+}
+
+function sendAggregatedNonce(
+  state: CohortState,
+  beacon: Beacon,
+  session: Session,
+  members: readonly string[],
+  aggNonce = session.agg_nonce!,
+): Effect[] {
+  const body = { session_id: session.id, beacon_address: beacon.address, agg_nonce: aggNonce };
+  return tell(state, members, { type: 'aggregated_nonce', body }, session.id);
+}
+
+export function advanceNonces(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  stage: Extract<Stage, { name: 'nonces' }>,
+  env: Env,
+): Decision {
+  const { session } = stage;
+  const unheard = beacon.participant_pubkeys.filter(member => !session.nonces.has(member));
+  if (unheard.length === 0) {
+    const agg_nonce = session.steps.map((_, step) =>
+      splitNonce(
+        musig.nonceAgg(
+          beacon.participant_pubkeys.map(member => joinNonce(session.nonces.get(member)!.body.nonce_points[step]!)),
+        ),
+      ),
+    );
+    return accept(
+      [
+        {
+          type: 'nonces_aggregated',
+          session_id: session.id,
+          agg_nonce,
+          ...deadlines(state.advert.terms.latency.signature, env),
+        },
+      ],
+      ...sendAggregatedNonce(state, beacon, session, beacon.participant_pubkeys, agg_nonce),
+    );
+  }
+  if (env.now >= stage.deadline)
+    return endAttempt(state, beacon, round, env, {
+      reason: 'not_heard',
+      text: 'not every member sent its nonces in time',
+      not_heard: unheard,
+    });
+  if (env.now >= stage.remind_at)
+    return accept(
+      [{ type: 'reminded' }],
+      ...requestAuthorization(state, beacon, round, round.frozen!, session, unheard),
+    );
+  return nothing;
+}
+
+const sessions = new WeakMap<Session, SigningSession[]>();
+
+/** One MuSig2 session a fee step; building one aggregates the keys again, so it is done once. */
+function signingSessions(beacon: Beacon, frozen: NonNullable<Round['frozen']>, session: Session): SigningSession[] {
+  const known = sessions.get(session);
+  if (known) return known;
+  const keySet = keySetOf(beacon.participant_pubkeys);
+  const opened = session.steps.map((step, i) =>
+    musig.session({
+      keySet,
+      aggNonce: joinNonce(session.agg_nonce![i]!),
+      message: signalSighash(step.unsigned_hex, beacon.script_hex, frozen.outpoint.value_sats),
+    }),
+  );
+  sessions.set(session, opened);
+  return opened;
+}
+
+/** Seed D6: partial signatures are verified as they arrive, so that a bad one has a name at once. */
+export function decideAuthorization(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  envelope: EnvelopeOf<'signal_authorization'>,
+  member: string,
+  env: Env,
+): Decision {
+  const { body } = envelope;
+  const session = round.open.find(open => open.id === body.session_id);
+  if (!session) return refuse(envelope, 'wrong_session', 'no such session is open', 'body.session_id');
+  if (body.beacon_address !== beacon.address)
+    return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
+  if (!sameJson(body.agg_nonce, session.agg_nonce))
+    return refuse(
+      envelope,
+      'wrong_session',
+      'signed under another aggregated nonce than this session has',
+      'body.agg_nonce',
+    );
+  const first = session.sigs.get(member);
+  if (first) return sameJson(first.body.sig, body.sig) ? nothing : equivocation(envelope, first, 'signatures');
+  if (body.sig.length !== session.steps.length)
+    return refuse(envelope, 'invalid_signature', `${session.steps.length} signatures are due`, 'body.sig');
+  const publicKey = fromHex(member, 33);
+  const points = session.nonces.get(member)!.body.nonce_points;
+  const bad = signingSessions(beacon, round.frozen!, session).findIndex(
+    (signing, step) =>
+      !signing.verifyPartial({
+        publicKey,
+        publicNonce: joinNonce(points[step]!),
+        sig: fromHex(body.sig[step]!, 32),
+      }),
+  );
+  if (bad < 0) return accept([{ type: 'authorization_received', participant_pk: member, envelope }]);
+  const refused = refuse(envelope, 'invalid_signature', 'the partial signature does not verify', `body.sig.${bad}`);
+  const current = round.stage.name === 'signatures' && round.stage.session === session;
+  if (!current) return refused;
+  return blame(
+    refused,
+    endAttempt(state, beacon, round, env, {
+      reason: 'invalid_signature',
+      text: 'a member sent a partial signature that does not verify',
+      blame: [member],
+      evidence: [session.nonces.get(member)!, envelope],
+    }),
+  );
+}
+
+/** A session in which every member did its part becomes a transaction, whichever attempt it was of. */
+export function completeAny(beacon: Beacon, round: Round): Decision | null {
+  const session = round.open.find(open => beacon.participant_pubkeys.every(member => open.sigs.has(member)));
+  if (!session || !round.frozen) return null;
+  const { frozen } = round;
+  const signing = signingSessions(beacon, frozen, session);
+  const transactions = session.steps.map((step, i) => {
+    const partials = beacon.participant_pubkeys.map(member => fromHex(session.sigs.get(member)!.body.sig[i]!, 32));
+    return finalizeSignal(step.unsigned_hex, signing[i]!.aggregate(partials));
+  });
+  const { hex, txid } = transactions[0]!;
+  if (!verifySignal(hex, beacon.script_hex, frozen.outpoint.value_sats))
+    throw new Error(`session ${session.id}: the aggregated signature does not verify although every part did`);
+  return accept([{ type: 'signal_completed', session_id: session.id, txid, hex }], { type: 'broadcast', txid, hex });
+}
+
+export function advanceSignatures(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  stage: Extract<Stage, { name: 'signatures' }>,
+  env: Env,
+): Decision {
+  const { session } = stage;
+  const unheard = beacon.participant_pubkeys.filter(member => !session.sigs.has(member));
+  if (env.now >= stage.deadline)
+    return endAttempt(state, beacon, round, env, {
+      reason: 'not_heard',
+      text: 'not every member authorized the signal in time; what was signed may still appear',
+      not_heard: unheard,
+    });
+  if (env.now >= stage.remind_at)
+    return accept([{ type: 'reminded' }], ...sendAggregatedNonce(state, beacon, session, unheard));
+  return nothing;
+}
+
+/** A member refuses: the attempt is over, and every member learns the reason. */
+export function decideVeto(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  envelope: EnvelopeOf<'veto'>,
+  member: string,
+  env: Env,
+): Decision {
+  if (!isCurrent(round, envelope.body.session_id))
+    return refuse(envelope, 'wrong_session', 'no such session is under way', 'body.session_id');
+  return endAttempt(state, beacon, round, env, {
+    reason: 'veto',
+    text: `${member} vetoed: ${envelope.body.code}: ${envelope.body.text}`,
+    evidence: [envelope],
+  });
+}
+
+/** A wallet restarted and its nonces are gone: another attempt, with fresh ones. */
+export function decideNonceLost(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  envelope: EnvelopeOf<'nonce_lost'>,
+  member: string,
+  env: Env,
+): Decision {
+  if (!isCurrent(round, envelope.body.session_id))
+    return refuse(envelope, 'wrong_session', 'no such session is under way', 'body.session_id');
+  const { stage } = round;
+  if ('session' in stage && stage.session.sigs.has(member))
+    return refuse(envelope, 'wrong_phase', 'this member has authorized the session already', 'body.session_id');
+  return endAttempt(state, beacon, round, env, {
+    reason: 'nonce_lost',
+    text: `${member} restarted and asks for another attempt`,
+    soon: true,
+  });
+}
+
+const isCurrent = (round: Round, session: string): boolean =>
+  'session' in round.stage && round.stage.session.id === session;

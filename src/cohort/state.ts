@@ -1,0 +1,201 @@
+import type { DidDocument, SignedUpdate } from '../did/index.ts';
+import type { Envelope, RejectionCode, Terms } from '../messages/index.ts';
+
+/** One cohort as its aggregator knows it: the fold of its log. `evolve` owns the maps in here; nobody else changes them. */
+export interface CohortState {
+  /** Id of the advert event that it began with. */
+  id: string;
+  advert: Advert;
+  /** By cohort key (33-byte hex). A seat stays for ever once the cohort is formed. */
+  seats: Map<string, Seat>;
+  /** Cohort key by transport key (x-only hex). */
+  transports: Map<string, string>;
+  phase: Phase;
+}
+
+export interface Advert {
+  terms: Terms;
+  terms_hash: string;
+  /** x-only key that signs the advert. */
+  identity: string;
+  status: AdvertStatus;
+  expires_at: number;
+  created_at: number;
+  /** Ids of every event of this advert: an opt-in may name any. */
+  event_ids: Set<string>;
+}
+
+export type AdvertStatus = 'open' | 'full' | 'closed' | 'cancelled';
+
+export interface Seat {
+  participant_pk: string;
+  transport: string;
+  return_interact: string;
+  seated_at: number;
+  rebind_counter: number;
+}
+
+export type Phase =
+  /** `attempts` counts the sets that were proposed and failed. */
+  | { name: 'recruiting'; attempts: number }
+  | {
+      name: 'confirming';
+      attempt: number;
+      participant_pubkeys: string[];
+      beacon_address: string;
+      script_hex: string;
+      deadline: number;
+      remind_at: number;
+      signatures: Map<string, string>;
+    }
+  | { name: 'formed'; beacon: Beacon }
+  | { name: 'ended'; reason: string };
+
+/** A formed cohort at work. */
+export interface Beacon {
+  participant_pubkeys: string[];
+  address: string;
+  script_hex: string;
+  /** Every member's signature over the set, by cohort key. */
+  signatures: Map<string, string>;
+  challenge: string;
+  formed_at: number;
+  registry: Map<string, Registration>;
+  /** DIDs in the order in which they became leaves-to-be; a signal's leaves are a prefix of it. */
+  leaves: string[];
+  /** Registrations whose control is being checked, by the id of the request. */
+  checks: Map<string, ControlCheck>;
+  /** Updates by DID, lowest version first. */
+  updates: Map<string, QueuedUpdate[]>;
+  /** Signals that were completed, oldest first. */
+  signals: Signal[];
+  round: Round | null;
+  rounds_opened: number;
+  /** No round opens before: back-off after failures, and the minimum interval. */
+  not_before: number;
+  failures: number;
+  /** Set by the operator's command to open a round without waiting for the trigger. */
+  round_requested: boolean;
+  last_signal_at: number;
+  alarms: Map<string, Alarm>;
+}
+
+export interface Alarm {
+  code: 'foreign_spend' | 'stray_signal_deposit' | 'signal_refused' | 'equivocation' | 'fee_clamped';
+  text: string;
+  at: number;
+  /** While true no new round opens. */
+  halts: boolean;
+}
+
+export interface Registration {
+  did: string;
+  index: string;
+  member: string;
+  proven: boolean;
+  /** The newest document that the aggregator could resolve; null for DIDs that it cannot read. */
+  known: { document: DidDocument; version: number } | null;
+  deactivated: boolean;
+  registered_at: number;
+}
+
+export interface ControlCheck {
+  request_id: string;
+  member: string;
+  did: string;
+  verification_method: string;
+  sig: string;
+  sidecar: Record<string, unknown>;
+}
+
+export interface QueuedUpdate {
+  did: string;
+  member: string;
+  version: number;
+  announcement: string;
+  update: SignedUpdate;
+  verified: boolean;
+  received_at: number;
+  /** returned: its round ended without a signal; it is announced again byte for byte, and nothing may replace it. */
+  state: 'queued' | 'frozen' | 'announced' | 'final' | 'returned';
+}
+
+export interface Outpoint {
+  txid: string;
+  vout: number;
+  value_sats: number;
+}
+
+/** What a round is about. Once the aggregated nonce is out, only exactly this may be signed. */
+export interface Frozen {
+  outpoint: Outpoint;
+  signal_bytes: string;
+  /** How many of `Beacon.leaves` the tree holds. */
+  leaf_count: number;
+  /** Every leaf's nonce is HMAC-SHA256(seed, index). */
+  nonce_seed: string;
+  updates: { did: string; announcement: string; version: number }[];
+}
+
+export interface Step {
+  psbt: string;
+  unsigned_hex: string;
+  txid: string;
+  fee_sats: number;
+}
+
+export type NoncePair = [string, string];
+
+export type EnvelopeOf<T extends Envelope['type']> = Extract<Envelope, { type: T }>;
+
+export interface Session {
+  id: string;
+  attempt: number;
+  steps: Step[];
+  /** The signed envelopes themselves: they are the evidence, should a member contradict itself. */
+  nonces: Map<string, EnvelopeOf<'nonce'>>;
+  /** Null until it goes out. Then the session is open. */
+  agg_nonce: NoncePair[] | null;
+  /** Verified partial signatures, one a step. */
+  sigs: Map<string, EnvelopeOf<'signal_authorization'>>;
+}
+
+export interface Round {
+  number: number;
+  attempt: number;
+  opened_at: number;
+  frozen: Frozen | null;
+  /** Open sessions, oldest first: late partial signatures for any of them are welcome. */
+  open: Session[];
+  stage: Stage;
+}
+
+export type Stage =
+  | { name: 'presence'; deadline: number; remind_at: number; heard: Set<string> }
+  | { name: 'nonces'; deadline: number; remind_at: number; session: Session }
+  | { name: 'signatures'; deadline: number; remind_at: number; session: Session }
+  /** The session is open and this attempt is over: another one later, or the chain. */
+  | { name: 'waiting'; retry_at: number }
+  | { name: 'announced'; session_id: string; txid: string; hex: string };
+
+export interface Signal {
+  round: number;
+  session_id: string;
+  txid: string;
+  hex: string;
+  frozen: Frozen;
+  announced_at: number;
+  seen: SignalSeen;
+}
+
+export type SignalSeen =
+  | { status: 'completed' }
+  | { status: 'broadcast' }
+  | { status: 'confirmed' | 'final'; height: number; block_hash: string; confirmations: number }
+  | { status: 'reorged' };
+
+export interface Refusal {
+  code: RejectionCode;
+  text: string;
+  field?: string;
+}
