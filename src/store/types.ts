@@ -100,7 +100,8 @@ export interface Store {
   /**
    * Stores a batch in one immediate transaction that has reached the disk when this returns.
    * Throws, and stores nothing: AlreadySeen, AlreadyAnswered, ArtifactConflict, NotStorable (not plain JSON, a lone
-   * surrogate, a NUL, a boolean or a fraction where none belongs), StoreFull, StoreFailed.
+   * surrogate, a NUL, a boolean or a fraction where none belongs), StoreFull, StoreFailed. After a StoreFailed of an
+   * I/O error only a new start tells whether the batch is there: in whole or not at all.
    */
   commit(batch: Batch): void;
   hasSeen(id: string): boolean;
@@ -144,7 +145,7 @@ export type Application = 'aggregator' | 'wallet';
 
 export interface StoreOptions {
   application: Application;
-  /** Reads beside a running writer: takes no lock, migrates nothing, refuses to write. */
+  /** Reads beside a running writer: takes no lock, migrates nothing, refuses to write (outbox, cursors and prune too). */
   readonly?: boolean;
   /** Runs SQLite's quick_check and a check of the foreign keys first; takes time on a large database. */
   check?: boolean;

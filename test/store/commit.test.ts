@@ -9,6 +9,12 @@ const event = (stream: string, n: number) => ({ stream, type: 'happened', at: n,
 /** Forges a value that the types forbid. */
 const forged = (value: unknown): never => value as never;
 
+function cycle(): unknown {
+  const loop: { self?: unknown } = {};
+  loop.self = loop;
+  return loop;
+}
+
 describe('the log', () => {
   test('gives back each stream in the order of its commits, with one order over all', () => {
     const store = tempStore();
@@ -132,6 +138,13 @@ describe('a batch', () => {
     ['a bigint in a body', { events: [{ ...event('a', 1), body: 1n }] }],
     ['bytes in a body', { events: [{ ...event('a', 1), body: { bytes: Uint8Array.of(1) } }] }],
     ['a date in a body', { events: [{ ...event('a', 1), body: new Date(0) }] }],
+    ['a hole in a list', { events: [{ ...event('a', 1), body: new Array(2) }] }],
+    ['a function in a body', { events: [{ ...event('a', 1), body: { run: () => 1 } }] }],
+    [
+      'more levels than a message has',
+      { events: [{ ...event('a', 1), body: JSON.parse('['.repeat(5_000) + ']'.repeat(5_000)) }] },
+    ],
+    ['a cycle', { events: [{ ...event('a', 1), body: cycle() }] }],
     ['a boolean for a time', { seen: [{ id: 'x', at: forged(true) }] }],
     ['a boolean for a value', { meta: [{ key: 'x', value: forged(false) }] }],
     ['a fraction for a time', { seen: [{ id: 'x', at: 1.5 }] }],
@@ -248,6 +261,20 @@ describe('artifacts, meta, evidence and cursors', () => {
     expect([...store.artifacts('b')]).toEqual(
       rows.filter(row => row.stream === 'b').map(({ key, bytes }) => ({ key, bytes })),
     );
+  });
+
+  test('an artifact that is a part of a larger buffer is stored as that part', () => {
+    const store = tempStore();
+    const whole = Uint8Array.from({ length: 64 }, (_, i) => i);
+    store.commit({
+      artifacts: [
+        { stream: 'a', key: 'part', bytes: whole.subarray(8, 12) },
+        { stream: 'a', key: 'node', bytes: Buffer.from('0aff', 'hex') },
+      ],
+    });
+    whole.fill(0);
+    expect(store.artifact('a', 'part')).toEqual(Uint8Array.of(8, 9, 10, 11));
+    expect(store.artifact('a', 'node')).toEqual(Uint8Array.of(10, 255));
   });
 
   test('meta keeps the last value', () => {

@@ -31,7 +31,6 @@ CREATE TABLE outbox (
   superseded INTEGER NOT NULL DEFAULT 0 CHECK (superseded IN (0, 1))
 ) STRICT;
 CREATE UNIQUE INDEX outbox_slot ON outbox (slot) WHERE slot IS NOT NULL AND superseded = 0;
-CREATE INDEX outbox_expiry ON outbox (expires_at);
 
 -- upto: outbox rows up to this one were given to the relay.
 CREATE TABLE relays (
