@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { DidDocument } from './document.ts';
 import { DidError } from './errors.ts';
-import { jcs } from './jcs.ts';
+import { copyJson, jcs } from './jcs.ts';
 
 /** Longest document that a patch may produce, in characters of canonical JSON; a few `copy` operations could double it without end. */
 export const MAX_DOCUMENT_LENGTH = 1_048_576;
@@ -48,7 +48,7 @@ export function applyPatch(document: DidDocument, patch: unknown): unknown {
       field: ['patch', ...(issue?.path ?? [])].join('.'),
     });
   }
-  let root: unknown = clone(document);
+  let root: unknown = copyJson(document);
   parsed.data.forEach((step, index) => {
     try {
       root = applyOne(root, step);
@@ -67,18 +67,18 @@ export function applyPatch(document: DidDocument, patch: unknown): unknown {
 function applyOne(root: unknown, step: PatchOperation): unknown {
   switch (step.op) {
     case 'add':
-      return insert(root, step.path, clone(step.value));
+      return insert(root, step.path, copyJson(step.value));
     case 'remove':
       return remove(root, step.path);
     case 'replace':
-      return replace(root, step.path, clone(step.value));
+      return replace(root, step.path, copyJson(step.value));
     case 'move': {
       if (step.path.startsWith(`${step.from}/`)) throw new TypeError('a value cannot be moved into itself');
       const value = read(root, step.from);
       return insert(remove(root, step.from), step.path, value);
     }
     case 'copy':
-      return insert(root, step.path, clone(read(root, step.from)));
+      return insert(root, step.path, copyJson(read(root, step.from)));
     case 'test':
       if (jcs(read(root, step.path)) !== jcs(step.value)) throw new TypeError(`test failed at ${step.path}`);
       return root;
@@ -145,5 +145,3 @@ function index(token: string, last: number): number {
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const clone = (value: unknown): unknown => JSON.parse(jcs(value));

@@ -3,7 +3,7 @@ import { type Bytes, fromBase64url } from '../crypto/index.ts';
 import { CRYPTOSUITE, createProof, type Signer, verifyProof } from './data-integrity.ts';
 import { absoluteUrl, type DidDocument, isDeactivated, parseDocument } from './document.ts';
 import { DidError } from './errors.ts';
-import { jcs, jsonHash, jsonHash64 } from './jcs.ts';
+import { copyJson, jcs, jsonHash, jsonHash64 } from './jcs.ts';
 import { applyPatch, type Patch, patchSchema } from './patch.ts';
 import { verificationMethodFor } from './verification-method.ts';
 
@@ -66,7 +66,7 @@ export function draftUpdate(params: { document: DidDocument; versionId: number; 
   return parseAs(unsignedUpdateSchema, {
     '@context': [...UPDATE_CONTEXTS],
     // A copy, so that what is signed cannot change under the signature.
-    patch: JSON.parse(jcs(patch)),
+    patch: copyJson(patch),
     sourceHash: jsonHash64(document),
     targetHash: jsonHash64(target),
     targetVersionId: versionId + 1,
