@@ -11,7 +11,7 @@ export interface Runway {
 
 /** Rounds open while the outpoint covers the cap and change above dust; each leaves its fee less. */
 const rounds = (valueSats: number, capSats: number, feeSats: number): number =>
-  valueSats < capSats + DUST_SATS ? 0 : Math.floor((valueSats - capSats - DUST_SATS) / feeSats) + 1;
+  valueSats >= capSats + DUST_SATS ? Math.floor((valueSats - capSats - DUST_SATS) / feeSats) + 1 : 0;
 
 /**
  * How many signals `valueSats` pays for, one after the other on their own change, at the advert's cap and at an
