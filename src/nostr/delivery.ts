@@ -1,0 +1,57 @@
+/** One thing to do, and the memory that it holds while it waits, in bytes. It never rejects. */
+export interface Job {
+  readonly bytes: number;
+  run(): Promise<void>;
+}
+
+export interface Delivery {
+  /** False if that lane's queue is full. */
+  add(lane: string, job: Job): boolean;
+  /** Resolves when nothing is left to do. */
+  idle(): Promise<void>;
+  /** Forgets what waits; resolves when the job under way is done. */
+  close(): Promise<void>;
+}
+
+/**
+ * Runs jobs one at a time: each lane in its order, the lanes in turn, so that a relay that floods delays itself and
+ * nobody else. A lane holds at most `laneBytes`.
+ */
+export function serialDelivery(laneBytes: number): Delivery {
+  const lanes = new Map<string, { jobs: Job[]; bytes: number }>();
+  let running: Promise<void> | null = null;
+
+  async function pump(): Promise<void> {
+    while (lanes.size > 0) {
+      for (const [name, lane] of lanes) {
+        const job = lane.jobs.shift();
+        if (job === undefined) {
+          lanes.delete(name);
+          continue;
+        }
+        lane.bytes -= job.bytes;
+        await job.run();
+      }
+    }
+    running = null;
+  }
+
+  return {
+    add(name, job) {
+      const lane = lanes.get(name) ?? { jobs: [], bytes: 0 };
+      if (lane.bytes + job.bytes > laneBytes) return false;
+      lane.bytes += job.bytes;
+      lane.jobs.push(job);
+      lanes.set(name, lane);
+      running ??= Promise.resolve().then(pump);
+      return true;
+    },
+    idle: async () => {
+      while (running !== null) await running;
+    },
+    async close() {
+      lanes.clear();
+      await running;
+    },
+  };
+}

@@ -1,0 +1,12 @@
+/** Where the edges report to: `data` carries plain values only, never content, never a secret. */
+export type Log = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  data?: Readonly<Record<string, unknown>>,
+) => void;
+
+/** A log that keeps nothing. */
+export const silent: Log = () => {};
+
+/** Foreign text made safe for a log line: no control characters, at most 200 characters. */
+export const printable = (text: string): string => text.slice(0, 200).replace(/[\p{Cc}\p{Cs}\p{Cf}]/gu, '?');
