@@ -79,7 +79,9 @@ export function readSidecar(sidecar: unknown): SidecarTables {
   const proofs = new Map<string, SmtProof[]>();
   for (const value of smtProofs) {
     const proof = readProof(value);
-    proofs.set(proof.id, [...(proofs.get(proof.id) ?? []), proof]);
+    const known = proofs.get(proof.id);
+    if (known === undefined) proofs.set(proof.id, [proof]);
+    else known.push(proof);
   }
   return {
     genesisDocument,
