@@ -55,6 +55,8 @@ export const curve: Curve = {
   signSchnorr: (message, secret, auxRand) => tiny.signSchnorr(message, secret, auxRand),
   verifySchnorr: (message, xOnly, signature) => orElse(false, () => tiny.verifySchnorr(message, xOnly, signature)),
   sharedX(secret, xOnly) {
+    // OpenSSL would pad a short key and go on.
+    if (!tiny.isPrivate(secret)) throw new TypeError('not a secp256k1 secret key');
     const ecdh = createECDH('secp256k1');
     ecdh.setPrivateKey(secret);
     return Uint8Array.from(ecdh.computeSecret(liftX(xOnly)));

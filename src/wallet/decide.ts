@@ -1,0 +1,176 @@
+import { toHex } from '../crypto/index.ts';
+import { announcementOf, beaconServices } from '../did/index.ts';
+import type { Envelope } from '../messages/index.ts';
+import { decideAck, decideProofs, decideRejection } from './answers.ts';
+import { isCommitted } from './check.ts';
+import type { WalletEvent } from './events.ts';
+import type { Decision, Effect, Env, Input } from './inputs.ts';
+import { decideJoin, decideReady, decideSet, decideSetSigned } from './joining.ts';
+import { decideLook } from './look.ts';
+import {
+  decideAborted,
+  decideAggregatedNonce,
+  decideNonceDrawn,
+  decideNonceLost,
+  decideRequest,
+  decideSigned,
+  decideStatus,
+} from './rounds.ts';
+import { beaconOf, type MemberBeacon, type Membership, type WalletState } from './state.ts';
+
+/** What follows from one input, as facts to store and effects to carry out. Pure, as the cohort's `decide`. */
+export function decide(state: WalletState, input: Input, env: Env): Decision {
+  switch (input.type) {
+    case 'join':
+      return state.cohorts.has(input.cohort) ? { refuse: 'this wallet joined that cohort already' } : decideJoin(input);
+    case 'add_did':
+      return addDid(state, input);
+    case 'submit_update':
+      return submitUpdate(state, input);
+    case 'message':
+      return decideMessage(state, input.envelope, env);
+    default: {
+      const membership = state.cohorts.get(input.cohort);
+      return membership ? decideInCohort(state, membership, input, env) : { refuse: 'no such cohort' };
+    }
+  }
+}
+
+function addDid(state: WalletState, input: Extract<Input, { type: 'add_did' }>): Decision {
+  if (state.dids.has(input.did)) return { refuse: `the wallet holds ${input.did} already` };
+  const { did, name, network, public_key, genesis } = input;
+  const names = beaconServices(input.document).map(beacon => beacon.address);
+  return { events: [{ type: 'did_created', did, name, network, public_key, genesis, names }], effects: [] };
+}
+
+/** One version, one update, for ever: another one may replace it only while no round has frozen it. */
+function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_update' }>): Decision {
+  const own = state.dids.get(input.did);
+  if (!own) return { refuse: `the wallet does not hold ${input.did}` };
+  const { update, did, cohorts } = input;
+  const version = update.targetVersionId;
+  const announcement = toHex(announcementOf(update));
+  const rival = own.updates.find(known => known.version === version && known.announcement !== announcement);
+  if (rival && (isCommitted(rival.state) || rival.state === 'frozen'))
+    return { refuse: `version ${version} has the update ${rival.announcement}, which is ${rival.state}` };
+  const effects: Effect[] = [];
+  for (const cohort of cohorts) {
+    const membership = state.cohorts.get(cohort);
+    const beacon = membership && beaconOf(membership);
+    if (!beacon) return { refuse: `cohort ${cohort} is not ready` };
+    if (beacon.registrations.get(did)?.name !== 'held')
+      return { refuse: `${did} is not registered in cohort ${cohort}` };
+    effects.push({
+      type: 'send',
+      cohort,
+      message: {
+        type: 'did_update',
+        body: {
+          beacon_address: beacon.beacon_address,
+          participant_pk: membership.participant_pk,
+          did,
+          invocation: { ...update },
+        },
+      },
+      slot: `update ${did} ${announcement}`,
+    });
+  }
+  const names = beaconServices(input.document).map(beacon => beacon.address);
+  return { events: [{ type: 'update_signed', did, version, announcement, update, names, cohorts }], effects };
+}
+
+type InCohort = Exclude<Input, { type: 'join' | 'add_did' | 'submit_update' | 'message' }>;
+
+function decideInCohort(state: WalletState, membership: Membership, input: InCohort, env: Env): Decision {
+  const { cohort } = membership;
+  if (input.type === 'set_signed') return decideSetSigned(membership, input.sig);
+  if (input.type === 'leave') {
+    const body = { participant_pk: membership.participant_pk, reason: input.reason };
+    return { events: [], effects: [{ type: 'send', cohort, message: { type: 'leave', body }, slot: 'leave' }] };
+  }
+  const beacon = beaconOf(membership);
+  if (!beacon) return { refuse: `the cohort is not ready: it is ${membership.phase.name}` };
+  switch (input.type) {
+    case 'register':
+      return register(membership, beacon, input);
+    case 'nonce_drawn':
+      return decideNonceDrawn(cohort, beacon, input.session_id, input.nonce_points);
+    case 'nonce_lost':
+      return decideNonceLost(cohort, beacon, input.session_id);
+    case 'signed':
+      return decideSigned(cohort, beacon, input.session_id, input.sig);
+    case 'look':
+      return decideLook(state, membership, beacon, env);
+  }
+}
+
+function register(membership: Membership, beacon: MemberBeacon, input: Extract<Input, { type: 'register' }>): Decision {
+  const { did, proof, sidecar } = input;
+  const { cohort, participant_pk } = membership;
+  const body = { beacon_address: beacon.beacon_address, participant_pk, did, proof, sidecar };
+  return {
+    events: [{ type: 'registration_asked', cohort, did }],
+    effects: [{ type: 'send', cohort, message: { type: 'did_registration', body }, slot: `register ${did}` }],
+  };
+}
+
+function decideMessage(state: WalletState, envelope: Envelope, env: Env): Decision {
+  const membership = [...state.cohorts.values()].find(
+    known => known.cohort === envelope.cohort && known.transport === envelope.to,
+  );
+  if (!membership) return { drop: 'no cohort of this wallet' };
+  if (envelope.from !== membership.terms.transport_key)
+    return { drop: 'not from the transport key of the agreed advert' };
+  const asked = envelope.in_reply_to === undefined ? null : (state.asked.get(envelope.in_reply_to) ?? null);
+  const decision = decideFrom(state, membership, envelope, asked, env);
+  if (!asked || !('events' in decision)) return decision;
+  const answered: WalletEvent = { type: 'answered', envelope_id: envelope.in_reply_to! };
+  return { ...decision, events: [...decision.events, answered] };
+}
+
+function decideFrom(
+  state: WalletState,
+  membership: Membership,
+  envelope: Envelope,
+  asked: Parameters<typeof decideRejection>[1],
+  env: Env,
+): Decision {
+  switch (envelope.type) {
+    case 'ack':
+      return decideAck(state, membership, envelope.body);
+    case 'rejection':
+      return decideRejection(membership, asked, envelope.body);
+    case 'cohort_set':
+      return decideSet(membership, envelope.body, env);
+    case 'cohort_ready':
+      return decideReady(membership, envelope.body);
+  }
+  const beacon = beaconOf(membership);
+  if (!beacon) return { drop: `${envelope.type} in a cohort that is not ready` };
+  switch (envelope.type) {
+    case 'presence':
+      return {
+        events: [],
+        effects: [
+          {
+            type: 'send',
+            cohort: membership.cohort,
+            message: { type: 'presence_ack', body: envelope.body },
+            in_reply_to: envelope.id,
+          },
+        ],
+      };
+    case 'authorize_beacon_signal_request':
+      return decideRequest(state, membership, beacon, envelope.body, envelope.id, env);
+    case 'aggregated_nonce':
+      return decideAggregatedNonce(membership, beacon, envelope.body);
+    case 'signal_status':
+      return decideStatus(membership, beacon, envelope.body);
+    case 'round_aborted':
+      return decideAborted(membership, beacon, envelope.body);
+    case 'proofs':
+      return decideProofs(state, membership, beacon, envelope.body, env);
+    default:
+      return { drop: `${envelope.type} is for participants to send` };
+  }
+}

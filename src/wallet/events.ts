@@ -1,0 +1,72 @@
+import type { Network } from '../bitcoin/network.ts';
+import type { DidDocument, SignedUpdate } from '../did/index.ts';
+import type { AuthorizeBeaconSignalRequest, SignalEvidence, Terms } from '../messages/index.ts';
+import type { ProposedSet, SessionFacts, UpdateState } from './state.ts';
+
+type Pairs = [string, string][];
+
+/** What happened to a wallet: all that is stored beside its keys. */
+export type WalletEvent =
+  | {
+      type: 'did_created';
+      did: string;
+      name: string | null;
+      network: Network;
+      public_key: string;
+      genesis: DidDocument | null;
+      names: string[];
+    }
+  | {
+      type: 'update_signed';
+      did: string;
+      version: number;
+      announcement: string;
+      update: SignedUpdate;
+      /** Beacon addresses of the document that it makes. */
+      names: string[];
+      cohorts: string[];
+    }
+  | { type: 'update_moved'; did: string; announcement: string; state: UpdateState; text?: string }
+  | {
+      type: 'joined';
+      cohort: string;
+      advert_event: unknown;
+      terms: Terms;
+      terms_hash: string;
+      identity: string;
+      relays: string[];
+      transport: string;
+      participant_pk: string;
+    }
+  | { type: 'asked'; cohort: string; envelope_id: string; slot: string }
+  | { type: 'answered'; envelope_id: string }
+  | { type: 'seated'; cohort: string }
+  | { type: 'set_proposed'; cohort: string; set: ProposedSet }
+  | { type: 'set_signed'; cohort: string; sig: string }
+  | { type: 'cohort_ready'; cohort: string; signatures: string[]; challenge: string }
+  | { type: 'membership_ended'; cohort: string; reason: string }
+  | { type: 'registration_asked'; cohort: string; did: string }
+  | { type: 'did_registered'; cohort: string; did: string; proven: boolean }
+  | { type: 'registration_refused'; cohort: string; did: string; code: string; text: string }
+  | { type: 'evidence_kept'; cohort: string; signals: SignalEvidence[] }
+  | { type: 'request_held'; cohort: string; body: AuthorizeBeaconSignalRequest; in_reply_to: string }
+  | { type: 'session_checked'; cohort: string; session: SessionFacts }
+  | { type: 'session_vetoed'; cohort: string; session_id: string; code: string; text: string }
+  | { type: 'nonce_drawn'; cohort: string; session_id: string; nonce_points: Pairs }
+  | { type: 'agg_nonce_received'; cohort: string; session_id: string; agg_nonce: Pairs }
+  | { type: 'session_signed'; cohort: string; session_id: string; agg_nonce: Pairs; sig: string[] }
+  | { type: 'session_lost'; cohort: string; session_id: string }
+  | { type: 'session_settled'; cohort: string; session_id: string; txid: string; announced: boolean }
+  | { type: 'transactions_told'; cohort: string; signal_bytes: string; transactions: string[] }
+  | {
+      type: 'signal_seen';
+      cohort: string;
+      signal_bytes: string;
+      status: 'unseen' | 'broadcast' | 'confirmed' | 'final';
+      txid: string | null;
+      height: number | null;
+    }
+  | { type: 'abort_told'; cohort: string; round: number; reason: string; text: string };
+
+/** An event with the Unix second at which it was stored. */
+export type Stored<E> = E & { at: number };

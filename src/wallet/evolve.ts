@@ -1,0 +1,245 @@
+import type { SignalEvidence } from '../messages/index.ts';
+import type { Stored, WalletEvent } from './events.ts';
+import type {
+  HeldSignal,
+  MemberBeacon,
+  MemberPhase,
+  MemberSession,
+  Membership,
+  UpdateState,
+  WalletDid,
+  WalletState,
+} from './state.ts';
+
+type Event = Stored<WalletEvent>;
+type Of<T extends WalletEvent['type']> = Extract<Event, { type: T }>;
+
+/** The next state of a wallet; like the cohort's `evolve` it changes the maps in place. */
+export function evolve(state: WalletState, event: Event): WalletState {
+  switch (event.type) {
+    case 'did_created':
+      state.dids.set(event.did, {
+        did: event.did,
+        name: event.name,
+        network: event.network,
+        public_key: event.public_key,
+        genesis: event.genesis,
+        named: new Set(event.names),
+        updates: [],
+        created_at: event.at,
+      });
+      return state;
+    case 'update_signed':
+      return withDid(state, event.did, own => signed(own, event));
+    case 'update_moved':
+      return withDid(state, event.did, own => moved(own, event.announcement, event.state, event.text));
+    case 'joined': {
+      const { type: _, at, ...membership } = event;
+      state.cohorts.set(event.cohort, { ...membership, joined_at: at, phase: { name: 'asked' }, last_abort: null });
+      return state;
+    }
+    case 'asked':
+      state.asked.set(event.envelope_id, { cohort: event.cohort, slot: event.slot, at: event.at });
+      return state;
+    case 'answered':
+      state.asked.delete(event.envelope_id);
+      return state;
+    case 'seated':
+      return withPhase(state, event.cohort, phase => (phase.name === 'asked' ? { name: 'seated' } : phase));
+    case 'set_proposed':
+      return withPhase(state, event.cohort, () => ({ name: 'proposed', set: event.set, sig: null }));
+    case 'set_signed':
+      return withPhase(state, event.cohort, phase =>
+        phase.name === 'proposed' ? { ...phase, sig: event.sig } : phase,
+      );
+    case 'cohort_ready':
+      return withPhase(state, event.cohort, phase => ready(phase, event));
+    case 'membership_ended':
+      return withPhase(state, event.cohort, () => ({ name: 'ended', reason: event.reason }));
+    case 'abort_told':
+      return withMembership(state, event.cohort, membership => ({
+        ...membership,
+        last_abort: { round: event.round, reason: event.reason, text: event.text, at: event.at },
+      }));
+    default: {
+      const membership = state.cohorts.get(event.cohort);
+      if (membership?.phase.name !== 'ready') throw new Error(`${event.type} in a cohort that is not ready`);
+      const { beacon } = membership.phase;
+      if (event.type === 'request_held')
+        return withHeld(state, event.cohort, beacon, { body: event.body, in_reply_to: event.in_reply_to });
+      const next = evolveBeacon(state, beacon, event);
+      const done = event.type === 'session_checked' || event.type === 'session_vetoed';
+      return done && beacon.held_request ? withHeld(next, event.cohort, beacon, null) : next;
+    }
+  }
+}
+
+function withDid(state: WalletState, did: string, change: (own: WalletDid) => WalletDid): WalletState {
+  state.dids.set(did, change(state.dids.get(did)!));
+  return state;
+}
+
+function withMembership(state: WalletState, cohort: string, change: (m: Membership) => Membership): WalletState {
+  state.cohorts.set(cohort, change(state.cohorts.get(cohort)!));
+  return state;
+}
+
+const withPhase = (state: WalletState, cohort: string, change: (phase: MemberPhase) => MemberPhase): WalletState =>
+  withMembership(state, cohort, membership => ({ ...membership, phase: change(membership.phase) }));
+
+const withHeld = (state: WalletState, cohort: string, beacon: MemberBeacon, held: MemberBeacon['held_request']) =>
+  withPhase(state, cohort, () => ({ name: 'ready', beacon: { ...beacon, held_request: held } }));
+
+function signed(own: WalletDid, event: Of<'update_signed'>): WalletDid {
+  const { version, announcement, update, cohorts } = event;
+  for (const address of event.names) own.named.add(address);
+  const others = own.updates.filter(known => known.announcement !== announcement);
+  const updates = [...others, { version, announcement, update, cohorts, state: 'signed' as const, text: null }];
+  return { ...own, updates: updates.sort((a, b) => a.version - b.version) };
+}
+
+function moved(own: WalletDid, announcement: string, to: UpdateState, text?: string): WalletDid {
+  const target = own.updates.find(update => update.announcement === announcement);
+  return {
+    ...own,
+    updates: own.updates.map(update => {
+      if (update.announcement === announcement) return { ...update, state: to, text: text ?? null };
+      // The aggregator took the newer one: the older one of that version is never announced any more.
+      const gone = to === 'acked' && update.version === target?.version && update.state === 'acked';
+      return gone ? { ...update, state: 'replaced' } : update;
+    }),
+  };
+}
+
+function ready(phase: MemberPhase, event: Of<'cohort_ready'>): MemberPhase {
+  if (phase.name !== 'proposed') throw new Error(`cohort_ready while ${phase.name}`);
+  const { attempt: _, ...set } = phase.set;
+  return {
+    name: 'ready',
+    beacon: {
+      ...set,
+      signatures: event.signatures,
+      challenge: event.challenge,
+      ready_at: event.at,
+      registrations: new Map(),
+      signals: new Map(),
+      sessions: new Map(),
+      held_request: null,
+    },
+  };
+}
+
+type Outside =
+  | 'did_created'
+  | 'update_signed'
+  | 'update_moved'
+  | 'joined'
+  | 'asked'
+  | 'answered'
+  | 'seated'
+  | 'set_proposed'
+  | 'set_signed'
+  | 'cohort_ready'
+  | 'membership_ended'
+  | 'abort_told'
+  | 'request_held';
+
+function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<Event, { type: Outside }>): WalletState {
+  switch (event.type) {
+    case 'registration_asked':
+      if (beacon.registrations.get(event.did)?.name !== 'held') beacon.registrations.set(event.did, { name: 'asked' });
+      return state;
+    case 'did_registered':
+      beacon.registrations.set(event.did, { name: 'held', proven: event.proven });
+      return state;
+    case 'registration_refused':
+      if (beacon.registrations.get(event.did)?.name !== 'held')
+        beacon.registrations.set(event.did, { name: 'refused', code: event.code, text: event.text });
+      return state;
+    case 'evidence_kept':
+      for (const signal of event.signals) keep(beacon, signal);
+      return state;
+    case 'session_checked':
+      beacon.sessions.set(event.session.session_id, {
+        ...event.session,
+        stage: { name: 'checked' },
+        checked_at: event.at,
+        settled: null,
+      });
+      return state;
+    case 'session_vetoed':
+      return state;
+    case 'transactions_told': {
+      const held = heldSignal(beacon, event.signal_bytes);
+      beacon.signals.set(event.signal_bytes, {
+        ...held,
+        transactions: [...new Set([...held.transactions, ...event.transactions])],
+      });
+      return state;
+    }
+    case 'signal_seen': {
+      const { status, txid, height } = event;
+      const held = heldSignal(beacon, event.signal_bytes);
+      beacon.signals.set(event.signal_bytes, { ...held, seen: { status, txid, height } });
+      return state;
+    }
+    default: {
+      const session = beacon.sessions.get(event.session_id);
+      if (!session) throw new Error(`${event.type} for a session that was never checked`);
+      beacon.sessions.set(event.session_id, evolveSession(session, event));
+      return event.type === 'session_signed' ? lockUpdates(state, session) : state;
+    }
+  }
+}
+
+function heldSignal(beacon: MemberBeacon, signalBytes: string): HeldSignal {
+  return (
+    beacon.signals.get(signalBytes) ?? {
+      signal_bytes: signalBytes,
+      proofs: new Map(),
+      map: null,
+      transactions: [],
+      seen: { status: 'unseen', txid: null, height: null },
+    }
+  );
+}
+
+function keep(beacon: MemberBeacon, signal: SignalEvidence): void {
+  const held = heldSignal(beacon, signal.signal_bytes);
+  if ('map' in signal.evidence) beacon.signals.set(signal.signal_bytes, { ...held, map: signal.evidence.map });
+  else {
+    for (const [did, proof] of Object.entries(signal.evidence.proofs)) held.proofs.set(did, proof);
+    beacon.signals.set(signal.signal_bytes, held);
+  }
+}
+
+type SessionEvent = Of<'nonce_drawn' | 'agg_nonce_received' | 'session_signed' | 'session_lost' | 'session_settled'>;
+
+function evolveSession(session: MemberSession, event: SessionEvent): MemberSession {
+  const { stage } = session;
+  switch (event.type) {
+    case 'nonce_drawn':
+      return { ...session, stage: { name: 'nonce_sent', nonce_points: event.nonce_points } };
+    case 'agg_nonce_received':
+      return stage.name === 'nonce_sent'
+        ? { ...session, stage: { ...stage, name: 'to_sign', agg_nonce: event.agg_nonce } }
+        : session;
+    case 'session_signed':
+      return { ...session, stage: { name: 'signed', agg_nonce: event.agg_nonce, sig: event.sig } };
+    case 'session_lost':
+      return { ...session, stage: { name: 'lost' } };
+    case 'session_settled':
+      return { ...session, settled: { txid: event.txid, announced: event.announced } };
+  }
+}
+
+/** A partial signature left: these are the updates of their versions, for ever. */
+function lockUpdates(state: WalletState, session: MemberSession): WalletState {
+  for (const { did, announcement } of session.updates) {
+    const own = state.dids.get(did);
+    const known = own?.updates.find(update => update.announcement === announcement);
+    if (known && known.state !== 'broadcast' && known.state !== 'final')
+      withDid(state, did, d => moved(d, announcement, 'locked'));
+  }
+  return state;
+}

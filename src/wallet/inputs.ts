@@ -1,0 +1,75 @@
+import type { Network } from '../bitcoin/network.ts';
+import type { ChainView } from '../cohort/index.ts';
+import type { DidDocument, SignedUpdate } from '../did/index.ts';
+import type { Envelope, Message, OptIn, Terms } from '../messages/index.ts';
+import type { WalletEvent } from './events.ts';
+
+export interface Env {
+  /** Unix seconds. */
+  now: number;
+  /** The wallet's own look at the beacon address that the input is about; null where it has none. */
+  chain: ChainView | null;
+}
+
+export interface JoinInput {
+  type: 'join';
+  cohort: string;
+  advert_event: unknown;
+  terms: Terms;
+  terms_hash: string;
+  identity: string;
+  relays: string[];
+  transport: string;
+  opt_in: OptIn;
+}
+
+/** What a wallet is told. Signatures by long-lived keys were made before; the nonces' turn comes as jobs. */
+export type Input =
+  | JoinInput
+  | {
+      type: 'add_did';
+      did: string;
+      name: string | null;
+      network: Network;
+      public_key: string;
+      genesis: DidDocument | null;
+      document: DidDocument;
+    }
+  | {
+      type: 'register';
+      cohort: string;
+      did: string;
+      proof: { verification_method: string; sig: string };
+      sidecar: Record<string, unknown>;
+    }
+  | {
+      type: 'submit_update';
+      did: string;
+      update: SignedUpdate;
+      /** The document that it makes, from the dry run. */
+      document: DidDocument;
+      cohorts: string[];
+    }
+  | { type: 'leave'; cohort: string; reason: string }
+  | { type: 'set_signed'; cohort: string; sig: string }
+  | { type: 'nonce_drawn'; cohort: string; session_id: string; nonce_points: [string, string][] }
+  | { type: 'nonce_lost'; cohort: string; session_id: string }
+  | { type: 'signed'; cohort: string; session_id: string; sig: string[] }
+  | { type: 'message'; envelope: Envelope }
+  /** The chain moved: what became of signals and sessions of one cohort. */
+  | { type: 'look'; cohort: string };
+
+export type Effect =
+  | {
+      type: 'send';
+      cohort: string;
+      message: Message;
+      session?: string;
+      in_reply_to?: string;
+      /** Set on a request: it is sent again until it is answered. */
+      slot?: string;
+    }
+  /** A transaction that all members signed: publishing it is anybody's right. */
+  | { type: 'broadcast'; hex: string };
+
+export type Decision = { events: WalletEvent[]; effects: Effect[] } | { drop: string } | { refuse: string };

@@ -1,0 +1,54 @@
+import { signalSighash } from '../bitcoin/index.ts';
+import type { Bytes } from '../crypto/index.ts';
+import { setStatement } from './joining.ts';
+import { beaconOf, type MemberBeacon, type MemberSession, type WalletState } from './state.ts';
+
+/** Work that needs a secret. It follows from the state alone, so a restart finds it again. */
+export type Job =
+  | { type: 'sign_set'; cohort: string; participant_pk: string; statement: Bytes }
+  | {
+      type: 'draw_nonces';
+      cohort: string;
+      participant_pk: string;
+      participant_pubkeys: string[];
+      session: MemberSession;
+      messages: Bytes[];
+    }
+  | {
+      type: 'sign_session';
+      cohort: string;
+      participant_pk: string;
+      participant_pubkeys: string[];
+      session: MemberSession;
+      agg_nonce: [string, string][];
+      messages: Bytes[];
+    };
+
+export function jobsOf(state: WalletState): Job[] {
+  const jobs: Job[] = [];
+  for (const membership of state.cohorts.values()) {
+    const { phase, cohort, participant_pk } = membership;
+    if (phase.name === 'proposed' && phase.sig === null)
+      jobs.push({ type: 'sign_set', cohort, participant_pk, statement: setStatement(membership, phase.set) });
+    const beacon = beaconOf(membership);
+    if (!beacon) continue;
+    const { participant_pubkeys } = beacon;
+    for (const session of beacon.sessions.values()) {
+      const { stage } = session;
+      const common = { cohort, participant_pk, participant_pubkeys, session };
+      if (stage.name === 'checked')
+        jobs.push({ type: 'draw_nonces', ...common, messages: messagesOf(beacon, session) });
+      if (stage.name === 'to_sign')
+        jobs.push({
+          type: 'sign_session',
+          ...common,
+          agg_nonce: stage.agg_nonce,
+          messages: messagesOf(beacon, session),
+        });
+    }
+  }
+  return jobs;
+}
+
+const messagesOf = (beacon: MemberBeacon, session: MemberSession): Bytes[] =>
+  session.steps.map(step => signalSighash(step.unsigned_hex, beacon.script_hex, session.outpoint.value_sats));

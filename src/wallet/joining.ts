@@ -1,0 +1,98 @@
+import { curve } from '#curve';
+import { beaconOf as beaconOfKeys } from '../cohort/keys.ts';
+import { fromHex } from '../crypto/index.ts';
+import { type CohortReady, type CohortSet, cohortSetStatement, xOnlyOf } from '../messages/index.ts';
+import type { Decision, Effect, Env, Input } from './inputs.ts';
+import type { Membership, ProposedSet } from './state.ts';
+
+/** Sends the opt-in and keeps the advert that was agreed to. */
+export function decideJoin(input: Extract<Input, { type: 'join' }>): Decision {
+  const { type: _, opt_in, ...membership } = input;
+  return {
+    events: [{ type: 'joined', ...membership, participant_pk: opt_in.participant_pubkey }],
+    effects: [{ type: 'send', cohort: input.cohort, message: { type: 'opt_in', body: opt_in }, slot: 'opt_in' }],
+  };
+}
+
+/** The member's own recomputation of a proposed set: keys, address, and that nothing ever happened at the address. */
+export function decideSet(membership: Membership, body: CohortSet, env: Env): Decision {
+  const { phase, terms, cohort } = membership;
+  if (phase.name === 'ready' || phase.name === 'ended') return { drop: `a cohort set while ${phase.name}` };
+  if (phase.name === 'proposed' && phase.set.attempt === body.attempt)
+    return sameSet(phase.set, body)
+      ? { events: [], effects: phase.sig ? [sendSetAck(cohort, phase.set, phase.sig)] : [] }
+      : { refuse: 'the aggregator proposed two sets under one number' };
+  if (phase.name === 'proposed' && body.attempt < phase.set.attempt) return { drop: 'an older cohort set' };
+  if (body.advert_id !== terms.id) return { refuse: `the set is for the advert ${body.advert_id}` };
+  if (!body.participant_pubkeys.includes(membership.participant_pk))
+    return { refuse: 'the proposed set leaves this wallet out' };
+  const { min, max } = terms.cohort_size;
+  const size = body.participant_pubkeys.length;
+  if (size < min || size > max) return { refuse: `${size} members, where ${min} to ${max} were agreed` };
+  const own = recompute(body, membership);
+  if (typeof own === 'string') return { refuse: own };
+  if (!env.chain) return { refuse: 'the wallet cannot see the chain, so it cannot tell whether the address is new' };
+  if (env.chain.history.length > 0)
+    return { refuse: 'the address has a history on chain: a cohort key was used before' };
+  return {
+    events: [{ type: 'set_proposed', cohort, set: { attempt: body.attempt, ...own } }],
+    effects: [],
+  };
+}
+
+const sameSet = (set: ProposedSet, body: CohortSet): boolean =>
+  set.beacon_address === body.beacon_address && set.participant_pubkeys.join() === body.participant_pubkeys.join();
+
+function recompute(body: CohortSet, membership: Membership): Omit<ProposedSet, 'attempt'> | string {
+  try {
+    const own = beaconOfKeys(body.participant_pubkeys, membership.terms.btc_network);
+    if (own.participant_pubkeys.join() !== body.participant_pubkeys.join()) return 'the keys of the set are not sorted';
+    return own.beacon_address === body.beacon_address
+      ? own
+      : `these keys make ${own.beacon_address}, the aggregator says ${body.beacon_address}`;
+  } catch (error) {
+    return `the keys of the set are unusable: ${error instanceof Error ? error.message : 'unknown'}`;
+  }
+}
+
+export const setStatement = (membership: Membership, set: Omit<ProposedSet, 'attempt' | 'script_hex'>) =>
+  cohortSetStatement({
+    aggregator: membership.identity,
+    network: membership.terms.btc_network,
+    terms_hash: membership.terms_hash,
+    participant_pubkeys: set.participant_pubkeys,
+    beacon_address: set.beacon_address,
+  });
+
+const sendSetAck = (cohort: string, set: ProposedSet, sig: string): Effect => ({
+  type: 'send',
+  cohort,
+  message: { type: 'cohort_set_ack', body: { beacon_address: set.beacon_address, attempt: set.attempt, sig } },
+});
+
+export function decideSetSigned(membership: Membership, sig: string): Decision {
+  const { phase, cohort } = membership;
+  if (phase.name !== 'proposed' || phase.sig) return { drop: 'no set waits for a signature' };
+  return { events: [{ type: 'set_signed', cohort, sig }], effects: [sendSetAck(cohort, phase.set, sig)] };
+}
+
+/** The cohort stands when every member signed this very set: each signature is verified here. */
+export function decideReady(membership: Membership, body: CohortReady): Decision {
+  const { phase, cohort } = membership;
+  if (phase.name === 'ready') return { drop: 'the cohort is ready' };
+  if (phase.name !== 'proposed' || !phase.sig) return { drop: `cohort_ready while ${phase.name}` };
+  const { set } = phase;
+  if (body.beacon_address !== set.beacon_address || body.participant_pubkeys.join() !== set.participant_pubkeys.join())
+    return { refuse: 'cohort_ready names another set than the one this wallet signed' };
+  if (body.signatures.length !== set.participant_pubkeys.length)
+    return { refuse: 'cohort_ready does not carry one signature a member' };
+  const statement = setStatement(membership, set);
+  const bad = set.participant_pubkeys.find(
+    (key, i) => !curve.verifySchnorr(statement, fromHex(xOnlyOf(key)), fromHex(body.signatures[i]!)),
+  );
+  if (bad !== undefined) return { refuse: `the signature of member ${bad} over the set does not verify` };
+  return {
+    events: [{ type: 'cohort_ready', cohort, signatures: body.signatures, challenge: body.challenge }],
+    effects: [],
+  };
+}

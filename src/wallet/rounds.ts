@@ -1,0 +1,238 @@
+import { curve } from '#curve';
+import { parseTx, verifySignal } from '../bitcoin/index.ts';
+import { fromHex } from '../crypto/index.ts';
+import type { AggregatedNonce, AuthorizeBeaconSignalRequest, SignalStatus } from '../messages/index.ts';
+import { checkRequest, openSessions } from './check.ts';
+import type { WalletEvent } from './events.ts';
+import type { Decision, Effect, Env } from './inputs.ts';
+import type { MemberBeacon, MemberSession, Membership, WalletState } from './state.ts';
+
+type Pairs = [string, string][];
+
+/** Seed C4: checks what is to be signed. Only what was checked gets a nonce, and its proofs are stored first. */
+export function decideRequest(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  body: AuthorizeBeaconSignalRequest,
+  inReplyTo: string,
+  env: Env,
+): Decision {
+  const { cohort } = membership;
+  const known = beacon.sessions.get(body.session_id);
+  if (known) return { events: [], effects: again(cohort, beacon, known) };
+  const check = checkRequest(state, membership, beacon, body, env);
+  if (!check.ok) {
+    if (check.missing && beacon.held_request?.body.session_id !== body.session_id)
+      return {
+        events: [{ type: 'request_held', cohort, body, in_reply_to: inReplyTo }],
+        effects: check.missing.map(did => askProofs(cohort, beacon, did, { session_id: body.session_id })),
+      };
+    return {
+      events: [{ type: 'session_vetoed', cohort, session_id: body.session_id, code: check.code, text: check.text }],
+      effects: [sendVeto(cohort, body.session_id, inReplyTo, check.code, check.text)],
+    };
+  }
+  const { facts, evidence } = check;
+  const superseded = [...beacon.sessions.values()].filter(isUnsigned);
+  return {
+    events: [
+      ...superseded.map((session): WalletEvent => ({ type: 'session_lost', cohort, session_id: session.session_id })),
+      {
+        type: 'evidence_kept',
+        cohort,
+        signals: [
+          { session_id: facts.session_id, signal_bytes: facts.signal_bytes, txid: null, height: null, evidence },
+        ],
+      },
+      { type: 'session_checked', cohort, session: facts },
+    ],
+    effects: [],
+  };
+}
+
+const isUnsigned = ({ stage }: MemberSession): boolean => stage.name !== 'signed' && stage.name !== 'lost';
+
+export const sendVeto = (
+  cohort: string,
+  session_id: string,
+  in_reply_to: string,
+  code: string,
+  text: string,
+): Effect => ({
+  type: 'send',
+  cohort,
+  session: session_id,
+  in_reply_to,
+  message: { type: 'veto', body: { session_id, code, text: text.slice(0, 1000) } },
+});
+
+export const askProofs = (
+  cohort: string,
+  beacon: MemberBeacon,
+  did: string,
+  which: { session_id?: string; from_height?: number } = {},
+): Effect => ({
+  type: 'send',
+  cohort,
+  message: { type: 'proof_request', body: { beacon_address: beacon.beacon_address, did, ...which } },
+  slot: `proofs ${did}`,
+});
+
+/** The same answer, byte for byte, to a question that came again; nothing is signed for it. */
+function again(cohort: string, beacon: MemberBeacon, session: MemberSession): Effect[] {
+  const { stage, session_id } = session;
+  switch (stage.name) {
+    case 'checked':
+      return [];
+    case 'nonce_sent':
+    case 'to_sign':
+      return [sendNonce(cohort, beacon, session_id, stage.nonce_points)];
+    case 'signed':
+      return [sendAuthorization(cohort, beacon, session_id, stage.agg_nonce, stage.sig)];
+    case 'lost':
+      return [sendNonceLost(cohort, session_id)];
+  }
+}
+
+const sendNonce = (cohort: string, beacon: MemberBeacon, session_id: string, nonce_points: Pairs): Effect => ({
+  type: 'send',
+  cohort,
+  session: session_id,
+  message: { type: 'nonce', body: { session_id, beacon_address: beacon.beacon_address, nonce_points } },
+});
+
+const sendAuthorization = (
+  cohort: string,
+  beacon: MemberBeacon,
+  session_id: string,
+  agg_nonce: Pairs,
+  sig: string[],
+): Effect => ({
+  type: 'send',
+  cohort,
+  session: session_id,
+  message: {
+    type: 'signal_authorization',
+    body: { session_id, beacon_address: beacon.beacon_address, agg_nonce, sig },
+  },
+});
+
+const sendNonceLost = (cohort: string, session_id: string): Effect => ({
+  type: 'send',
+  cohort,
+  session: session_id,
+  message: { type: 'nonce_lost', body: { session_id } },
+});
+
+export function decideNonceDrawn(
+  cohort: string,
+  beacon: MemberBeacon,
+  session_id: string,
+  nonce_points: Pairs,
+): Decision {
+  if (beacon.sessions.get(session_id)?.stage.name !== 'checked') return { drop: 'no session waits for a nonce' };
+  return {
+    events: [{ type: 'nonce_drawn', cohort, session_id, nonce_points }],
+    effects: [sendNonce(cohort, beacon, session_id, nonce_points)],
+  };
+}
+
+/** The process that drew the nonces is gone: the session can never be signed, another attempt can. */
+export function decideNonceLost(cohort: string, beacon: MemberBeacon, session_id: string): Decision {
+  const session = beacon.sessions.get(session_id);
+  if (!session || (session.stage.name !== 'nonce_sent' && session.stage.name !== 'to_sign'))
+    return { drop: 'no nonce to lose' };
+  return {
+    events: [{ type: 'session_lost', cohort, session_id }],
+    effects: [sendNonceLost(cohort, session_id)],
+  };
+}
+
+/** One aggregated nonce a session, the first. A second one would be how an aggregator steals a key. */
+export function decideAggregatedNonce(membership: Membership, beacon: MemberBeacon, body: AggregatedNonce): Decision {
+  const { cohort } = membership;
+  const session = beacon.sessions.get(body.session_id);
+  if (!session) return { drop: 'an aggregated nonce for a session that was never checked' };
+  const { stage } = session;
+  if (body.beacon_address !== beacon.beacon_address) return { refuse: 'the aggregated nonce names another beacon' };
+  if (stage.name === 'lost') return { events: [], effects: [sendNonceLost(cohort, body.session_id)] };
+  if (stage.name === 'checked') return { drop: 'an aggregated nonce before this wallet sent its own' };
+  if (stage.name === 'to_sign' || stage.name === 'signed') {
+    if (JSON.stringify(stage.agg_nonce) !== JSON.stringify(body.agg_nonce))
+      return {
+        refuse: `the aggregator sent a second aggregated nonce for session ${body.session_id}: only the first counts`,
+      };
+    return { events: [], effects: stage.name === 'signed' ? again(cohort, beacon, session) : [] };
+  }
+  if (body.agg_nonce.length !== session.steps.length)
+    return { refuse: `${session.steps.length} aggregated nonces are due` };
+  if (!body.agg_nonce.flat().every(isPointOrInfinity))
+    return { refuse: 'the aggregated nonce is no point on secp256k1' };
+  const rival = openSessions(beacon).find(
+    open =>
+      open.signal_bytes !== session.signal_bytes ||
+      open.outpoint.txid !== session.outpoint.txid ||
+      open.outpoint.vout !== session.outpoint.vout,
+  );
+  if (rival) return { refuse: `session ${rival.session_id} is open: nothing else is signed for this address` };
+  return {
+    events: [{ type: 'agg_nonce_received', cohort, session_id: body.session_id, agg_nonce: body.agg_nonce }],
+    effects: [],
+  };
+}
+
+const INFINITY = '00'.repeat(33);
+const isPointOrInfinity = (point: string): boolean => point === INFINITY || curve.isCompressedPoint(fromHex(point));
+
+/** The partial signature is stored by the same commit that queues it, and only ever sent again as it is. */
+export function decideSigned(cohort: string, beacon: MemberBeacon, session_id: string, sig: string[]): Decision {
+  const session = beacon.sessions.get(session_id);
+  if (session?.stage.name !== 'to_sign') return { drop: 'no session waits for a signature' };
+  const { agg_nonce } = session.stage;
+  return {
+    events: [{ type: 'session_signed', cohort, session_id, agg_nonce, sig }],
+    effects: [sendAuthorization(cohort, beacon, session_id, agg_nonce, sig)],
+  };
+}
+
+/** The aggregator's word is no proof, but a transaction that verifies is: it is kept, and published. */
+export function decideStatus(membership: Membership, beacon: MemberBeacon, body: SignalStatus): Decision {
+  const session = beacon.sessions.get(body.session_id);
+  if (!session) return { drop: 'a status of a session that was never checked' };
+  const held = beacon.signals.get(session.signal_bytes)?.transactions ?? [];
+  const fresh = body.transactions.filter(hex => !held.includes(hex) && isSignalOf(beacon, session, hex));
+  if (fresh.length === 0) return { events: [], effects: [] };
+  const { cohort } = membership;
+  return {
+    events: [{ type: 'transactions_told', cohort, signal_bytes: session.signal_bytes, transactions: fresh }],
+    effects: fresh.map(hex => ({ type: 'broadcast', hex })),
+  };
+}
+
+function isSignalOf(beacon: MemberBeacon, session: MemberSession, hex: string): boolean {
+  try {
+    const { txid } = parseTx(hex);
+    return (
+      session.steps.some(step => step.txid === txid) &&
+      verifySignal(hex, beacon.script_hex, session.outpoint.value_sats)
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** An attempt that ended: what was not signed for it will not be. What was signed stays open until the chain settles it. */
+export function decideAborted(
+  membership: Membership,
+  beacon: MemberBeacon,
+  body: { session_id: string | null; round: number; reason: string; text: string },
+): Decision {
+  const { cohort } = membership;
+  const events: WalletEvent[] = [
+    { type: 'abort_told', cohort, round: body.round, reason: body.reason, text: body.text },
+  ];
+  const session = body.session_id === null ? undefined : beacon.sessions.get(body.session_id);
+  if (session && isUnsigned(session)) events.push({ type: 'session_lost', cohort, session_id: session.session_id });
+  return { events, effects: [] };
+}

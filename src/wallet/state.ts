@@ -1,0 +1,159 @@
+import type { Network } from '../bitcoin/network.ts';
+import type { DidDocument, SignedUpdate } from '../did/index.ts';
+import type { AuthorizeBeaconSignalRequest, SignalEvidence, Terms } from '../messages/index.ts';
+import type { SmtProof } from '../smt/index.ts';
+
+/** A wallet: its DIDs and the cohorts that it is a member of. The fold of its log; `evolve` owns the maps in here. */
+export interface WalletState {
+  dids: Map<string, WalletDid>;
+  cohorts: Map<string, Membership>;
+  /** Requests that wait for an answer, by the id of their envelope. */
+  asked: Map<string, Asked>;
+}
+
+export interface Asked {
+  cohort: string;
+  /** What was asked, such as `opt_in`, `register <did>`, `update <did> <announcement>`, `proofs <did>`. */
+  slot: string;
+  at: number;
+}
+
+export interface WalletDid {
+  did: string;
+  name: string | null;
+  network: Network;
+  /** 33-byte compressed key (hex) that controls it; the key store holds its secret. */
+  public_key: string;
+  /** Null for a `k` identifier. */
+  genesis: DidDocument | null;
+  /** Every beacon address that any version names, drafts included. */
+  named: Set<string>;
+  /** Lowest version first; several of one version where one replaced another. */
+  updates: WalletUpdate[];
+  created_at: number;
+}
+
+/**
+ * signed: made, perhaps sent. acked: the aggregator holds it, a newer one may still replace it.
+ * locked: a partial signature for it left, so no other update of this version is ever signed.
+ */
+export type UpdateState =
+  | 'signed'
+  | 'acked'
+  | 'frozen'
+  | 'locked'
+  | 'broadcast'
+  | 'final'
+  /** Signed for, but its outpoint was spent otherwise: to be announced byte for byte the same, or never. */
+  | 'returned'
+  | 'replaced'
+  | 'refused';
+
+export interface WalletUpdate {
+  version: number;
+  announcement: string;
+  update: SignedUpdate;
+  /** Cohorts that it was sent to. */
+  cohorts: string[];
+  state: UpdateState;
+  /** Why it was refused. */
+  text: string | null;
+}
+
+export interface Membership {
+  cohort: string;
+  /** The advert event that was agreed to, kept for ever. */
+  advert_event: unknown;
+  terms: Terms;
+  terms_hash: string;
+  /** x-only identity of the aggregator. */
+  identity: string;
+  relays: string[];
+  transport: string;
+  participant_pk: string;
+  joined_at: number;
+  phase: MemberPhase;
+  /** What the aggregator last said about a round that ended badly. */
+  last_abort: { round: number; reason: string; text: string; at: number } | null;
+}
+
+export type MemberPhase =
+  | { name: 'asked' }
+  | { name: 'seated' }
+  | { name: 'proposed'; set: ProposedSet; sig: string | null }
+  | { name: 'ready'; beacon: MemberBeacon }
+  | { name: 'ended'; reason: string };
+
+export interface ProposedSet {
+  attempt: number;
+  participant_pubkeys: string[];
+  beacon_address: string;
+  script_hex: string;
+}
+
+export interface MemberBeacon extends Omit<ProposedSet, 'attempt'> {
+  signatures: string[];
+  challenge: string;
+  ready_at: number;
+  registrations: Map<string, RegistrationState>;
+  /** By signal bytes. */
+  signals: Map<string, HeldSignal>;
+  sessions: Map<string, MemberSession>;
+  /** A request that waits for proofs of DIDs that it did not bring. */
+  held_request: { body: AuthorizeBeaconSignalRequest; in_reply_to: string } | null;
+}
+
+export type RegistrationState =
+  | { name: 'asked' }
+  | { name: 'held'; proven: boolean }
+  | { name: 'refused'; code: string; text: string };
+
+/** What a resolver will ask for: kept for ever. */
+export interface HeldSignal {
+  signal_bytes: string;
+  proofs: Map<string, SmtProof>;
+  map: Record<string, string> | null;
+  /** Complete transactions that the aggregator handed out; any member may publish them. */
+  transactions: string[];
+  seen: { status: 'unseen' | 'broadcast' | 'confirmed' | 'final'; txid: string | null; height: number | null };
+}
+
+export interface SessionFacts {
+  session_id: string;
+  round: number;
+  attempt: number;
+  outpoint: { txid: string; vout: number; value_sats: number };
+  signal_bytes: string;
+  steps: { unsigned_hex: string; txid: string; fee_sats: number }[];
+  /** The own updates that it announces. */
+  updates: { did: string; version: number; announcement: string }[];
+}
+
+export interface MemberSession extends SessionFacts {
+  stage:
+    | { name: 'checked' }
+    | { name: 'nonce_sent'; nonce_points: [string, string][] }
+    | { name: 'to_sign'; nonce_points: [string, string][]; agg_nonce: [string, string][] }
+    | { name: 'signed'; agg_nonce: [string, string][]; sig: string[] }
+    /** Its secret nonce is gone; it can never be signed. */
+    | { name: 'lost' };
+  checked_at: number;
+  /** How its outpoint was spent, six deep in the wallet's own view. */
+  settled: { txid: string; announced: boolean } | null;
+}
+
+export type { AuthorizeBeaconSignalRequest, SignalEvidence };
+
+export const emptyWallet = (): WalletState => ({ dids: new Map(), cohorts: new Map(), asked: new Map() });
+
+/** The beacon of a cohort that is ready. */
+export const beaconOf = (membership: Membership): MemberBeacon | null =>
+  membership.phase.name === 'ready' ? membership.phase.beacon : null;
+
+/** Own DIDs that need evidence of every signal of the beacon: registered there, or naming its address in any version. */
+export function concernedDids(state: WalletState, beacon: MemberBeacon): string[] {
+  const dids = new Set<string>();
+  for (const [did, registration] of beacon.registrations) if (registration.name === 'held') dids.add(did);
+  for (const own of state.dids.values()) if (own.named.has(beacon.beacon_address)) dids.add(own.did);
+  return [...dids];
+}
