@@ -6,6 +6,7 @@ const WALLET_NOT_LOADED = -18;
 const WALLET_ALREADY_LOADED = -35;
 const WALLET_ERROR = -4;
 const PAUSE_MS = 250;
+const OPEN_ATTEMPTS = 120;
 
 /** Written when an address was imported, and again when its scan is complete: only the second is proof of a whole history. */
 const PENDING_LABEL = 'btcr2 scanning';
@@ -15,6 +16,9 @@ const DONE_LABEL = /^btcr2 from (\d+)$/;
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 const isRpc = (fault: unknown, code: number): fault is ChainError =>
   fault instanceof ChainError && fault.code === 'rpc' && fault.rpcCode === code;
+
+const isBusy = (fault: unknown): boolean =>
+  isRpc(fault, WALLET_ERROR) && /loading|exists|exclusive lock/i.test(fault.message);
 
 /** A watch-only descriptor wallet inside the node, loaded or created when it is first needed and after each restart. */
 export interface WatchWallet {
@@ -43,32 +47,35 @@ export function watchWallet(rpc: Rpc, name: string): WatchWallet {
   let generation = 0;
   let queue: Promise<unknown> = Promise.resolve();
 
-  async function createOrLoad(): Promise<void> {
-    for (;;) {
-      try {
-        await rpc.call(loaded, { method: 'loadwallet', params: { filename: name } }, { timeoutMs: 0 });
-        return;
-      } catch (fault) {
-        if (isRpc(fault, WALLET_ALREADY_LOADED)) return;
-        // Another process may be loading or creating it at this moment.
-        if (isRpc(fault, WALLET_ERROR) && /loading|exists/i.test(fault.message)) {
-          await pause(PAUSE_MS);
-          continue;
-        }
-        if (!isRpc(fault, WALLET_NOT_LOADED)) throw fault;
-      }
-      try {
-        const params = { wallet_name: name, disable_private_keys: true, blank: true };
-        await rpc.call(loaded, { method: 'createwallet', params });
-        return;
-      } catch (fault) {
-        if (!isRpc(fault, WALLET_ERROR) || !/loading|exists/i.test(fault.message)) throw fault;
-      }
+  /** Whether the wallet is there now; false where somebody else is making or loading it at this moment. */
+  async function tryOpen(): Promise<boolean> {
+    try {
+      await rpc.call(loaded, { method: 'loadwallet', params: { filename: name } }, { timeoutMs: 0 });
+      return true;
+    } catch (fault) {
+      if (isRpc(fault, WALLET_ALREADY_LOADED)) return true;
+      if (isBusy(fault)) return false;
+      if (!isRpc(fault, WALLET_NOT_LOADED)) throw fault;
+    }
+    try {
+      const params = { wallet_name: name, disable_private_keys: true, blank: true };
+      await rpc.call(loaded, { method: 'createwallet', params });
+      return true;
+    } catch (fault) {
+      if (!isBusy(fault)) throw fault;
+      return false;
+    }
+  }
+
+  async function open(): Promise<void> {
+    for (let attempt = 1; !(await tryOpen()); attempt++) {
+      if (attempt >= OPEN_ATTEMPTS) throw new ChainError('rpc', `the wallet ${name} stays locked by somebody else`);
+      await pause(PAUSE_MS);
     }
   }
 
   const load = (): Promise<void> => {
-    loading ??= createOrLoad()
+    loading ??= open()
       .then(() => {
         // The node may have come back with another data folder, so nothing counts as watched until its label was seen.
         watched.clear();

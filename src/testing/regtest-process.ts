@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
  * Runs "$@" and ends it when this shell's standard input closes: the kernel closes it however the parent dies, SIGKILL
  * included. A line on it before that means an orderly stop; without one, the folder "$1" is removed too, unless empty.
  */
-const GUARD = `
+export const GUARD = `
 trap '' INT
 dir=$1; shift
 exec 3<&0

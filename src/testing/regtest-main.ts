@@ -1,0 +1,23 @@
+import { startEsplora } from './esplora.ts';
+import { startRegtest } from './regtest.ts';
+import { serveRegtest } from './regtest-serve.ts';
+
+// A regtest node as a process: one JSON line tells where it is, then it obeys JSON lines until SIGTERM or their end.
+const node = await startRegtest({ log: line => process.stderr.write(`${line}\n`) });
+const esplora = await startEsplora(node);
+
+let ending: Promise<void> | null = null;
+function end(): Promise<void> {
+  ending ??= esplora
+    .stop()
+    .then(() => node.stop())
+    .then(() => process.exit(0));
+  return ending;
+}
+process.on('SIGTERM', end);
+process.on('SIGINT', end);
+
+const where = { rpcUrl: node.rpcUrl, cookieFile: node.cookieFile, dir: node.dir, esploraUrl: esplora.url };
+process.stdout.write(`${JSON.stringify(where)}\n`);
+await serveRegtest(node, process.stdin, process.stdout);
+await end();
