@@ -484,7 +484,7 @@ describe('an x DID in a cohort', () => {
       });
     });
 
-    it('is absent from a map that inherits names', async () => {
+    it('is absent from an empty map', async () => {
       expect(await resolving([{}])).toMatchObject({ versionId: '1' });
     });
 
