@@ -1,6 +1,6 @@
 import { curve } from '#curve';
 import { fromHex, toHex } from '../crypto/index.ts';
-import { isSupportedDid, verificationMethodFor } from '../did/index.ts';
+import { isOpaqueDid, isSupportedDid, verificationMethodFor } from '../did/index.ts';
 import { registrationStatement } from '../messages/index.ts';
 import { leafIndex } from '../smt/index.ts';
 import { accept, nothing, refuse, reply } from './answer.ts';
@@ -22,8 +22,9 @@ export function decideRegistration(
     return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
   if (body.participant_pk !== member)
     return refuse(envelope, 'wrong_member', 'this transport key belongs to another member', 'body.participant_pk');
-  const readable = isSupportedDid(body.did, terms.btc_network);
-  if (!readable && !(terms.unproven_dids && body.did.startsWith('did:btc1:')))
+  const opaque = isOpaqueDid(body.did);
+  const readable = !opaque && isSupportedDid(body.did, terms.btc_network);
+  if (!readable && !(terms.unproven_dids && opaque))
     return refuse(envelope, 'invalid_did', `not a did:btcr2 identifier on ${terms.btc_network}`, 'body.did');
   const held = beacon.registry.get(body.did);
   if (held?.member !== member && countOf(beacon, member) >= terms.dids.max)

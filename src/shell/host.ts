@@ -1,0 +1,357 @@
+import { type Chain, ChainUnreachable } from '../chain/index.ts';
+import {
+  type AdmissionPolicy,
+  type Beacon,
+  type ChainView,
+  type CohortEvent,
+  type CohortState,
+  decide,
+  type Effect,
+  type Env,
+  evolve,
+  type Input,
+} from '../cohort/index.ts';
+import type { Bytes } from '../crypto/index.ts';
+import type { EnvelopeRead, Message } from '../messages/index.ts';
+import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
+import { type Batch, type OutboxItem, type Store, StoreFailed, StoreFull } from '../store/index.ts';
+import { checkControl } from './control-check.ts';
+import type { Eye } from './eye.ts';
+import { type Mail, randomHex } from './mail.ts';
+
+export interface HostOptions {
+  store: Store;
+  mail: Mail;
+  chain: Chain;
+  eye: Eye;
+  random: (length: number) => Bytes;
+  /** Unix seconds. */
+  now: () => number;
+  log: Log;
+  admission: (advertId: string) => AdmissionPolicy;
+  /** Signs the advert of a cohort anew, with this status; strictly later than the one before. */
+  signAdvert: (state: CohortState, status: CohortState['advert']['status']) => NostrEvent;
+  /** Whether anything can be heard at present; while not, nobody's deadline passes. */
+  isHearing: () => boolean;
+  /** Rows were stored: the outbox should look. */
+  onStored: () => void;
+  /** A cohort was created: its transport key takes mail from now on. */
+  onRecipients: () => void;
+}
+
+export interface Host {
+  states(): CohortState[];
+  view(cohort: string): ChainView | null;
+  /** Transport keys that mail is for. */
+  recipients(): string[];
+  /** Begins a cohort with its first advert event, which is sent as it is. */
+  create(input: Extract<Input, { type: 'create' }>, advert: NostrEvent): string | null;
+  /** Feeds one input and does what follows from it. Returns why nothing happened, or null. */
+  feed(cohort: string, input: Input): string | null;
+  /** One verified directed event. */
+  deliver(event: NostrEvent): Delivered;
+  /** Looks at the chain for every formed cohort, then does what is due. */
+  lookAll(): Promise<void>;
+  /** Does what time has made due. */
+  tick(): void;
+  /** Sends every stored transaction that is not settled. */
+  rebroadcast(): Promise<void>;
+  env(cohort: string): Env;
+}
+
+/** Relays keep an advert's event for its own `expiration`; the row that carries it needs no longer life. */
+const KEEP_ADVERT = 30 * 86_400;
+
+const answerKey = (sender: string, messageId: string): string => `${sender}:${messageId}`;
+
+const beaconOf = (state: CohortState | undefined): Beacon | null =>
+  state?.phase.name === 'formed' ? state.phase.beacon : null;
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** When the database cannot take a step, no cohort may take one: the daemon stops rather than act on what is not stored. */
+const isStoreFault = (error: unknown): boolean => error instanceof StoreFull || error instanceof StoreFailed;
+
+/** More steps than any cascade of one input has: beyond it the core is in a loop, which must not take the others along. */
+const MAX_STEPS = 200;
+/** Seconds that an envelope may be dated ahead. */
+const MAX_SKEW = 900;
+
+/** Runs the cohorts: input → decide → one commit of everything → evolve → effects. Cohorts fail alone. */
+export function createHost(options: HostOptions): Host {
+  const { store, mail, chain, eye, random, now, log } = options;
+  const states = new Map<string, CohortState>();
+  const cohortOfTransport = new Map<string, string>();
+  const views = new Map<string, ChainView>();
+  const failed = new Set<string>();
+  const checking = new Set<string>();
+  const sequences = new Map<string, number>();
+  const lookups = new Map<string, Promise<void>>();
+
+  for (const stream of store.streams()) {
+    let state: CohortState | null = null;
+    for (const row of store.read(stream)) state = evolve(state, { ...(row.body as CohortEvent), at: row.at });
+    if (state) adopt(stream, state);
+    sequences.set(stream, Number(store.meta(`seq:${stream}`) ?? 0));
+  }
+
+  function adopt(cohort: string, state: CohortState): void {
+    if (!states.has(cohort)) cohortOfTransport.set(state.advert.terms.transport_key, cohort);
+    states.set(cohort, state);
+  }
+
+  const env = (cohort: string): Env => ({
+    now: now(),
+    entropy: randomHex(random, 32),
+    chain: views.get(cohort) ?? null,
+  });
+
+  interface Source {
+    eventIds?: readonly string[];
+    /** The event that a freshly created cohort is named after. */
+    advert?: NostrEvent;
+  }
+
+  /** Decides one input, stores everything that follows in one transaction, and only then acts. */
+  function step(cohort: string, input: Input, source: Source = {}): { changed: boolean; drop: string | null } {
+    const state = states.get(cohort) ?? null;
+    const at = now();
+    const decision = decide(state, input, env(cohort));
+    if ('drop' in decision) return { changed: false, drop: decision.drop };
+    const events = [...decision.events];
+    const batch = render(cohort, state, decision.effects, events, at, source.advert);
+    const nothing = events.length === 0 && decision.effects.length === 0;
+    if (!nothing || source.eventIds)
+      store.commit({
+        ...batch,
+        seen: (source.eventIds ?? []).map(id => ({ id, at })),
+        events: events.map(event => ({ stream: cohort, type: event.type, at, body: event })),
+      });
+    let next = state;
+    for (const event of events) next = evolve(next, { ...event, at });
+    if (next) adopt(cohort, next);
+    for (const event of events) log('debug', event.type, { cohort });
+    if (decision.effects.length > 0) options.onStored();
+    for (const effect of decision.effects)
+      if (effect.type === 'broadcast') void submit(cohort, effect.txid, effect.hex);
+    return { changed: events.length > 0, drop: null };
+  }
+
+  function render(
+    cohort: string,
+    state: CohortState | null,
+    effects: readonly Effect[],
+    events: CohortEvent[],
+    at: number,
+    advert: NostrEvent | undefined,
+  ): Batch {
+    const outbox: OutboxItem[] = [];
+    const answers = new Map<string, string[]>();
+    const batch: Batch = { outbox, broadcasts: [], settleBroadcasts: [], evidence: [] };
+    let seq = sequences.get(cohort) ?? 0;
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'send': {
+          const from = state!.advert.terms.transport_key;
+          const { to, message, session, in_reply_to } = effect;
+          const { items } = mail.seal({ from, to, cohort, message, session, in_reply_to, seq: ++seq }, at);
+          outbox.push(...items);
+          if (in_reply_to !== undefined) {
+            const key = answerKey(to, in_reply_to);
+            answers.set(key, [...(answers.get(key) ?? []), ...items.map(item => item.id)]);
+          }
+          break;
+        }
+        case 'publish_advert': {
+          const event = advert ?? options.signAdvert(state!, effect.status);
+          outbox.push({ id: event.id, to: '', event, createdAt: at, expiresAt: at + KEEP_ADVERT, kind: event.kind });
+          if (state) events.push({ type: 'advert_refreshed', event_id: event.id, expires_at: state.advert.expires_at });
+          break;
+        }
+        case 'broadcast':
+          batch.broadcasts!.push({ txid: effect.txid, hex: effect.hex, stream: cohort, at });
+          break;
+        case 'settle_broadcast':
+          batch.settleBroadcasts!.push(effect.txid);
+          break;
+        case 'keep_evidence':
+          batch.evidence!.push({ stream: cohort, at, reason: effect.reason, body: effect.envelopes });
+          break;
+      }
+    }
+    if (seq !== sequences.get(cohort)) {
+      sequences.set(cohort, seq);
+      batch.meta = [{ key: `seq:${cohort}`, value: String(seq) }];
+    }
+    batch.answers = [...answers].map(([key, eventIds]) => ({ key, eventIds }));
+    return batch;
+  }
+
+  /** Repeats what is due until nothing is: every step is a commit of its own, so a crash between two loses nothing. */
+  function settle(cohort: string): void {
+    if (!options.isHearing() || failed.has(cohort)) return;
+    for (let i = 0; i < MAX_STEPS; i++) if (!step(cohort, { type: 'advance' }).changed) return startChecks(cohort);
+    throw new Error(`cohort ${cohort} does not come to rest`);
+  }
+
+  /** One cohort's fault stops that cohort only: it is reported, and left as its log has it. */
+  function guarded(cohort: string, run: () => void): void {
+    if (failed.has(cohort)) return;
+    try {
+      run();
+    } catch (error) {
+      if (isStoreFault(error)) throw error;
+      failed.add(cohort);
+      log('error', 'a cohort failed and is stopped until the next start', {
+        cohort,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    }
+  }
+
+  function feed(cohort: string, input: Input, source: Source = {}): string | null {
+    let drop: string | null = null;
+    guarded(cohort, () => {
+      ({ drop } = step(cohort, input, source));
+      settle(cohort);
+    });
+    return failed.has(cohort) ? 'the cohort is stopped: see the log' : drop;
+  }
+
+  function startChecks(cohort: string): void {
+    const beacon = beaconOf(states.get(cohort));
+    if (!beacon) return;
+    for (const check of beacon.checks.values()) {
+      if (checking.has(check.request_id)) continue;
+      checking.add(check.request_id);
+      void checkControl(chain, states.get(cohort)!.advert.terms, beacon, check)
+        .then(result => void feed(cohort, { type: 'control_checked', request_id: check.request_id, result }))
+        .catch(error => log('warn', 'a registration could not be checked yet', { cohort, error: messageOf(error) }))
+        .finally(() => checking.delete(check.request_id));
+    }
+  }
+
+  async function submit(cohort: string, txid: string, hex: string): Promise<void> {
+    try {
+      const result = await chain.submit(hex);
+      if (result.accepted) await look(cohort);
+      else feed(cohort, { type: 'broadcast_refused', txid, reason: `${result.code}: ${result.reason}` });
+    } catch (error) {
+      // It may have been sent: the same bytes go out again with the next block.
+      log('warn', 'a broadcast had no answer', { cohort, txid, error: messageOf(error) });
+    }
+  }
+
+  /** One look at a time for each cohort; whoever asks during one waits for a fresh one. */
+  async function look(cohort: string): Promise<void> {
+    const running = lookups.get(cohort);
+    const next = (running ?? Promise.resolve()).then(async () => {
+      const beacon = beaconOf(states.get(cohort));
+      if (!beacon) return;
+      try {
+        views.set(cohort, await eye.look(beacon.address));
+      } catch (error) {
+        views.delete(cohort);
+        if (!(error instanceof ChainUnreachable))
+          log('error', 'the chain cannot be read', { cohort, error: messageOf(error) });
+        return;
+      }
+      guarded(cohort, () => settle(cohort));
+    });
+    lookups.set(cohort, next);
+    await next;
+  }
+
+  function deliver(event: NostrEvent): Delivered {
+    const to = event.tags.find(tag => tag[0] === 'p')?.[1] ?? '';
+    const cohort = cohortOfTransport.get(to);
+    const state = cohort === undefined ? undefined : states.get(cohort);
+    if (cohort === undefined || !state) return;
+    const opened = mail.open(event, to, now());
+    if (opened.status === 'partial') return 'again';
+    if (opened.status === 'drop') return dropped(cohort, event, opened.reason);
+    receive(cohort, state, event, opened.read, opened.eventIds);
+  }
+
+  function receive(
+    cohort: string,
+    state: CohortState,
+    event: NostrEvent,
+    read: EnvelopeRead,
+    eventIds: readonly string[],
+  ): void {
+    if (!read.ok && read.code === 'drop') return dropped(cohort, event, read.text);
+    const sender = read.ok ? read.envelope : (read as Extract<EnvelopeRead, { sender: unknown }>).sender;
+    const isMember = state.transports.has(sender.from);
+    const known = store.answersFor(answerKey(sender.from, sender.id));
+    if (known) {
+      store.requeue(known.map(answer => answer.id));
+      options.onStored();
+      return;
+    }
+    if (!read.ok) {
+      if (!isMember) return dropped(cohort, event, read.text);
+      return refuse(cohort, sender, eventIds, {
+        type: 'rejection',
+        body: { code: read.code, text: read.text, field: read.field },
+      });
+    }
+    const { envelope } = read;
+    const maySpeak = isMember || envelope.type === 'opt_in' || envelope.type === 'rebind';
+    if (!maySpeak) return dropped(cohort, event, 'the sender has no seat');
+    if (envelope.created_at > now() + MAX_SKEW) return dropped(cohort, event, 'dated in the future');
+    if (!state.advert.event_ids.has(envelope.cohort)) {
+      const text = `this transport key serves the cohort ${cohort}`;
+      return refuse(cohort, sender, eventIds, {
+        type: 'rejection',
+        body: { code: 'wrong_cohort', text, field: 'cohort' },
+      });
+    }
+    const drop = feed(
+      cohort,
+      { type: 'message', envelope, admission: options.admission(state.advert.terms.id) },
+      { eventIds },
+    );
+    if (drop) dropped(cohort, event, drop);
+  }
+
+  function refuse(
+    cohort: string,
+    sender: { from: string; id: string },
+    eventIds: readonly string[],
+    message: Message,
+  ): void {
+    const at = now();
+    const effect: Effect = { type: 'send', to: sender.from, message, in_reply_to: sender.id };
+    const batch = render(cohort, states.get(cohort)!, [effect], [], at, undefined);
+    store.commit({ ...batch, seen: eventIds.map(id => ({ id, at })) });
+    options.onStored();
+  }
+
+  function dropped(cohort: string, event: NostrEvent, reason: string): void {
+    log('debug', 'dropped', { cohort, event: event.id, reason });
+  }
+
+  return {
+    states: () => [...states.values()],
+    view: cohort => views.get(cohort) ?? null,
+    recipients: () => [...cohortOfTransport.keys()],
+    create(input, advert) {
+      const drop = feed(input.cohort, input, { advert });
+      options.onRecipients();
+      return drop;
+    },
+    feed: (cohort, input) => feed(cohort, input),
+    deliver,
+    env,
+    tick() {
+      for (const cohort of states.keys()) guarded(cohort, () => settle(cohort));
+    },
+    async lookAll() {
+      await Promise.all([...states.keys()].map(look));
+    },
+    async rebroadcast() {
+      for (const { txid, hex, stream } of store.broadcasts()) await submit(stream, txid, hex);
+    },
+  };
+}

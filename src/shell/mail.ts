@@ -1,0 +1,94 @@
+import { type Bytes, toHex } from '../crypto/index.ts';
+import { type Envelope, type EnvelopeRead, type Message, readEnvelope, signEnvelope } from '../messages/index.ts';
+import { createChunkAssembler, type NostrEvent, plaintextLimit, unwrapMessage, wrapMessage } from '../nostr/index.ts';
+import type { OutboxItem } from '../store/types.ts';
+
+/** Lends the secret of a transport key (x-only hex) and wipes the copy afterwards. Throws for a key it does not hold. */
+export type LendSecret = <T>(transport: string, use: (secret: Bytes) => T) => T;
+
+export interface Letter {
+  from: string;
+  to: string;
+  cohort: string;
+  message: Message;
+  session?: string | undefined;
+  in_reply_to?: string | undefined;
+  seq: number;
+}
+
+export interface Sealed {
+  envelope: Envelope;
+  items: OutboxItem[];
+}
+
+export type Opened =
+  | { status: 'message'; read: EnvelopeRead; eventIds: string[] }
+  /** A part of a larger message: nothing is done yet. */
+  | { status: 'partial' }
+  | { status: 'drop'; reason: string };
+
+export interface MailOptions {
+  lend: LendSecret;
+  random: (length: number) => Bytes;
+  /** Smallest message that a relay of ours takes, in bytes; null while none says. */
+  maxMessageBytes: () => number | null;
+}
+
+/** Relays may drop a directed message after so many seconds: longer than any outage that a cohort survives. */
+const KEEP = 30 * 86_400;
+
+export interface Mail {
+  /** Signs, encrypts and signs again: what comes out is stored and sent as it is, for ever. */
+  seal(letter: Letter, now: number): Sealed;
+  /** Decrypts a verified event for one of our transport keys, putting chunks together. */
+  open(event: NostrEvent, to: string, now: number): Opened;
+}
+
+export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail {
+  const chunks = createChunkAssembler();
+  return {
+    seal({ message, ...header }, now) {
+      return lend(header.from, secret => {
+        const envelope = signEnvelope({ ...message, ...header, created_at: now }, secret, random(32));
+        const stated = maxMessageBytes();
+        const events = wrapMessage({
+          plaintext: JSON.stringify(envelope),
+          from: secret,
+          to: header.to,
+          contextId: header.session ?? header.cohort,
+          createdAt: now,
+          expiration: now + KEEP,
+          random,
+          ...(stated === null ? {} : { limit: plaintextLimit(stated) }),
+        });
+        const items = events.map(event => ({
+          id: event.id,
+          to: header.to,
+          event: { ...event, tags: event.tags.map(tag => [...tag]) },
+          createdAt: now,
+          expiresAt: now + KEEP,
+          kind: event.kind,
+          ...(header.in_reply_to === undefined ? {} : { answers: header.in_reply_to }),
+        }));
+        return { envelope, items };
+      });
+    },
+    open(event, to, now) {
+      chunks.expire(now);
+      const unwrapped = lend(to, secret => unwrapMessage(event, secret));
+      if (!unwrapped.ok) return { status: 'drop', reason: `decryption: ${unwrapped.reason}` };
+      const part = chunks.accept({ sender: event.pubkey, text: unwrapped.text, eventId: event.id, now });
+      if (part.status === 'partial') return { status: 'partial' };
+      if (part.status === 'refused') return { status: 'drop', reason: `chunks: ${part.reason}` };
+      const read = readEnvelope(part.text);
+      // The envelope binds its sender and recipient: grafted onto another event it is worth nothing.
+      const header = read.ok ? read.envelope : read.code === 'drop' ? null : read.sender;
+      if (header && (header.from !== event.pubkey || header.to !== to))
+        return { status: 'drop', reason: 'the envelope is of another sender or recipient than its event' };
+      return { status: 'message', read, eventIds: part.eventIds };
+    },
+  };
+}
+
+/** Fresh randomness as hex. */
+export const randomHex = (random: (length: number) => Bytes, length: number): string => toHex(random(length));
