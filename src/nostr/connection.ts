@@ -152,6 +152,7 @@ export function connectRelay(relayUrl: string, options: ConnectionOptions): Rela
     maxMessageBytes: () => limits.maxMessageBytes,
   });
   const subscribing = trackSubscriptions({
+    isConnected: () => link.isOpen(),
     send,
     authenticate,
     onJunk,

@@ -52,7 +52,7 @@ export const pageAgain = ({ until, before, largest }: Page): Page => ({ ...first
  */
 export function nextPage(page: Page): Page | null {
   const largest = Math.max(page.largest, page.count);
-  if (page.count === 0 || page.oldest === Number.POSITIVE_INFINITY) return null;
+  if (page.oldest === Number.POSITIVE_INFINITY) return null;
   if (page.fresh === 0 && page.count < largest) return null;
   const until = page.fresh > 0 ? page.oldest : page.oldest - 1;
   if (until <= 0 || (page.until !== null && until > page.until)) return null;

@@ -40,12 +40,14 @@ const byteLength = (text: string): number => new TextEncoder().encode(text).leng
 /** Matches publications with the relay's OKs; each ends with one result, at the latest after `timeoutMs`. */
 export function trackPublishing(options: PublishingOptions): Publishing {
   const pending = new Map<string, Pending>();
+  let isClosed = false;
 
   function trySend(publication: Pending): void {
     if (!publication.isSent) publication.isSent = options.send(publication.frame);
   }
 
   function start(event: NostrEvent): Promise<PublishResult> {
+    if (isClosed) return Promise.resolve(ours('offline', 'closed'));
     const frame = JSON.stringify(['EVENT', event]);
     const max = options.maxMessageBytes();
     const size = max === null ? 0 : byteLength(frame);
@@ -87,6 +89,7 @@ export function trackPublishing(options: PublishingOptions): Publishing {
       for (const publication of pending.values()) publication.isSent = false;
     },
     close() {
+      isClosed = true;
       for (const publication of [...pending.values()]) publication.settle(ours('offline', 'closed'));
     },
   };

@@ -23,6 +23,7 @@ export interface Subscription {
 }
 
 export interface SubscribingOptions {
+  readonly isConnected: () => boolean;
   readonly send: (frame: string) => boolean;
   readonly retry: Backoff;
   readonly random: () => number;
@@ -77,6 +78,7 @@ export function trackSubscriptions(options: SubscribingOptions): Subscribing {
   }
   function request(sub: Active): void {
     leave(sub);
+    if (!options.isConnected()) return;
     const text = JSON.stringify(sub.handlers.filters());
     const filters: Filter[] = JSON.parse(text);
     if (filters.length === 0) return;

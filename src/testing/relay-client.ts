@@ -32,6 +32,8 @@ export const SERVER_LIMITS: RelayServerLimits = {
 
 export interface RelayStats {
   connections: number;
+  /** Messages of all kinds, those that were passed over in silence included. */
+  frames: number;
   requests: number;
   /** Events that were offered, refused ones included. */
   published: number;
@@ -197,6 +199,7 @@ export function serveClient(context: ClientContext): RelayClient {
   if (faults.authRequired) demandAuth();
   return {
     onText(text) {
+      stats.frames++;
       if (!faults.silent) onFrame(parseJson(text, { chars: limits.maxMessageBytes, depth: 16 }));
     },
     offer(event) {

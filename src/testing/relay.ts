@@ -68,7 +68,15 @@ export async function startTestRelay(options: TestRelayOptions = {}): Promise<Te
   const now = options.now ?? (() => Math.floor(Date.now() / 1_000));
   const limits = { ...SERVER_LIMITS, ...options.limits };
   const faults: RelayFaults = { ...noFaults(), ...options.faults };
-  const stats: RelayStats = { connections: 0, requests: 0, published: 0, stored: 0, sent: 0, authenticated: 0 };
+  const stats: RelayStats = {
+    connections: 0,
+    frames: 0,
+    requests: 0,
+    published: 0,
+    stored: 0,
+    sent: 0,
+    authenticated: 0,
+  };
   const store = createRelayStore();
   const clients = new Map<WebSocket, RelayClient>();
   let server: Server | null = null;
