@@ -1,0 +1,100 @@
+import type { Terms } from '../messages/index.ts';
+
+/** What the operator can ask of the running daemon, over its control socket. Every answer is plain JSON. */
+export interface AggregatorApi {
+  status(): Promise<DaemonStatus>;
+  /** Publishes a new advert. What is left out comes from the `[advert]` section of the configuration. */
+  advertCreate(request: { id?: string; expires_in?: number } & Partial<AdvertTerms>): Promise<AdvertSummary>;
+  advertList(): Promise<AdvertSummary[]>;
+  /** `closed`: forms the cohort with who is there, if enough; `cancelled`: gives the seats back. */
+  advertClose(request: { advert: string; status: 'closed' | 'cancelled' }): Promise<AdvertSummary>;
+  cohortList(): Promise<CohortSummary[]>;
+  cohortShow(request: { cohort: string }): Promise<CohortDetail>;
+  roundList(request: { cohort: string }): Promise<RoundSummary[]>;
+  roundShow(request: { cohort: string; round: number }): Promise<RoundDetail>;
+  /** Asks for a round now, without waiting for the trigger; refuses with the reason if nothing can be announced. */
+  roundOpen(request: { cohort: string }): Promise<{ opened: boolean; waiting_for: string | null }>;
+}
+
+/** The terms that an operator chooses; the daemon fills in ids, keys and addresses. */
+export type AdvertTerms = Omit<
+  Terms,
+  'v' | 'id' | 'btc_network' | 'transport_key' | 'return_address' | 'aggregator_did'
+>;
+
+export interface DaemonStatus {
+  version: string;
+  pid: number;
+  uptime_seconds: number;
+  network: string;
+  identity: string;
+  npub: string;
+  did: string;
+  relays: { url: string; connected: boolean; pending: number; error: string | null }[];
+  hearing: boolean;
+  chain: { kind: string; height: number | null; reachable: boolean };
+  cohorts: CohortSummary[];
+}
+
+export interface AdvertSummary {
+  cohort: string;
+  advert_id: string;
+  status: string;
+  type: string;
+  seats: { taken: number; min: number; max: number };
+  expires_at: number;
+}
+
+export interface CohortSummary extends AdvertSummary {
+  phase: string;
+  beacon_address: string | null;
+  dids: number;
+  pending_updates: number;
+  signals: number;
+  /** Where the current round stands, or why none opens. */
+  round: string;
+  balance_sats: number | null;
+  /** Rounds that the usable balance pays for, at the cap and at the present estimate. */
+  runway: { at_cap: number; at_estimate: number } | null;
+  /** What to send to the address when more is needed; null while nothing is formed. */
+  suggested_deposit_sats: number | null;
+  alarms: string[];
+}
+
+export interface CohortDetail extends CohortSummary {
+  terms: Terms;
+  members: { participant_pk: string; transport: string; seated_at: number; dids: number; heard: boolean | null }[];
+  registered: { did: string; member: string; proven: boolean; version: number | null; pending: number | null }[];
+  rounds: RoundSummary[];
+}
+
+export interface RoundSummary {
+  round: number;
+  stage: string;
+  attempt: number;
+  session_id: string | null;
+  txid: string | null;
+  status: string | null;
+  height: number | null;
+  updates: number;
+}
+
+export interface RoundDetail extends RoundSummary {
+  signal_bytes: string | null;
+  outpoint: { txid: string; vout: number; value_sats: number } | null;
+  fee_sats: number | null;
+  hex: string | null;
+  open_sessions: { session_id: string; attempt: number; authorized: number; members: number }[];
+  announcements: { did: string; version: number; announcement: string }[];
+}
+
+/** A command that failed for a reason that the operator should read. */
+export class OperatorError extends Error {
+  override readonly name = 'OperatorError';
+  readonly code: string;
+
+  constructor(code: string, text: string) {
+    super(text);
+    this.code = code;
+  }
+}
