@@ -111,8 +111,8 @@ export function connectRelay(relayUrl: string, options: ConnectionOptions): Rela
   }
   function afterAuth(state: 'done' | 'failed'): void {
     authState = state;
-    publishing.resume();
-    subscribing.resume();
+    guarded(() => publishing.resume());
+    guarded(() => subscribing.resume());
   }
   async function onChallenge(text: string): Promise<void> {
     if (auth === undefined || text === challenge || ++challenges > CHALLENGES_PER_CONNECTION) return;

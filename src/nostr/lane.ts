@@ -111,6 +111,8 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
     if (!isClosed) resync = setTimeout(() => main.refresh(), delay);
   }
   function fail(): void {
+    // A burst of failures is one failure: the relay is asked again once, for all of it.
+    if (!isIntact) return;
     isIntact = false;
     const { retryBaseMs: base, retryMaxMs: max } = timing;
     askAgainIn(backoffDelay({ base, max }, failures++, context.random));

@@ -61,7 +61,13 @@ export function createRelays(relayUrls: readonly string[], options: ConnectionOp
   const listeners = new Set<(url: string, state: RelayState) => void>();
   if (options.onState) listeners.add(options.onState);
   const onState = (url: string, state: RelayState): void => {
-    for (const listener of listeners) listener(url, state);
+    for (const listener of listeners) {
+      try {
+        listener(url, state);
+      } catch {
+        options.log?.('error', 'a listener to relay states failed', { relay: url, state });
+      }
+    }
   };
   const connections = new Map<string, RelayConnection>();
   for (const url of urls) connections.set(url, connectRelay(url, { ...options, onState }));

@@ -74,6 +74,9 @@ describe('several relays', () => {
     const servers = [await relay({ limits: { maxMessageBytes: 4_096 } }), await relay()];
     const states: string[] = [];
     const relays = connectAll(servers.map(({ url }) => url));
+    relays.onState(() => {
+      throw new Error('a listener that fails harms no other');
+    });
     relays.onState((_url, state) => states.push(state));
     await until(() => relays.connectedCount() === 2);
     await servers[0]!.stop();
