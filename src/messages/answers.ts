@@ -81,6 +81,6 @@ export type RejectionCode = (typeof REJECTION_CODES)[number];
 export const rejection = z.strictObject({
   code: z.enum(REJECTION_CODES),
   text: plainText(1000),
-  field: z.string().max(200).optional(),
+  field: plainText(200).optional(),
 });
 export type Rejection = z.infer<typeof rejection>;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { bitcoinAddress, compressedKey, count, hash32, schnorrSignature } from './fields.ts';
+import { bitcoinAddress, compressedKey, count, hash32, plainText, schnorrSignature } from './fields.ts';
 
 const set = {
-  advert_id: z.string().max(64),
+  advert_id: plainText(64),
   /** Sorted as BIP-327 KeySort sorts. */
   participant_pubkeys: z.array(compressedKey).min(2).max(1000),
   beacon_address: bitcoinAddress,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bitcoinAddress, compressedKey, did, schnorrSignature } from './fields.ts';
+import { bitcoinAddress, compressedKey, did, plainText, schnorrSignature } from './fields.ts';
 
 /** P → A (seed B6). `proof` is absent only where the advert takes DIDs unproven. */
 export const didRegistration = z.strictObject({
@@ -9,7 +9,7 @@ export const didRegistration = z.strictObject({
   proof: z
     .strictObject({
       /** `authentication`, else `capabilityInvocation`, of the DID's current document. */
-      verification_method: z.string().max(300),
+      verification_method: plainText(300),
       /** BIP-340 over `registrationStatement`. */
       sig: schnorrSignature,
     })

@@ -3,7 +3,7 @@ import { curve } from '#curve';
 import { type Bytes, fromHex, taggedHash, toHex, utf8 } from '../crypto/index.ts';
 import { jcs } from '../did/jcs.ts';
 import { BODIES, type Body, isMessageType, type Message, type MessageType } from './bodies.ts';
-import { hash32, schnorrSignature, timestamp, xOnlyKey } from './fields.ts';
+import { hash32, schnorrSignature, timestamp, toPlainText, xOnlyKey } from './fields.ts';
 import { parseJson } from './json.ts';
 
 export const PROTOCOL_VERSION = 1;
@@ -77,6 +77,7 @@ export type EnvelopeRead =
 export type Sender = { from: string; to: string; cohort: string; id: string };
 
 const anyVersion = header.extend({ v: z.int() });
+type AnyVersion = z.infer<typeof anyVersion>;
 
 /**
  * Reads an envelope from text: size, nesting, header, id, signature, version, type, body, in that order.
@@ -93,7 +94,8 @@ export function checkEnvelope(value: unknown): EnvelopeRead {
   const parsed = anyVersion.safeParse(value);
   if (!parsed.success) return { ok: false, code: 'drop', text: `envelope: ${firstIssue(parsed.error).text}` };
   const envelope = parsed.data;
-  if (!isAuthentic(envelope)) return { ok: false, code: 'drop', text: 'envelope: id or signature is wrong' };
+  // What came in and not the parser's copy, which leaves out keys named __proto__ that nobody signed.
+  if (!isAuthentic(value as AnyVersion)) return { ok: false, code: 'drop', text: 'envelope: id or signature is wrong' };
   const sender = { from: envelope.from, to: envelope.to, cohort: envelope.cohort, id: envelope.id };
   if (envelope.v !== PROTOCOL_VERSION)
     return {
@@ -116,7 +118,7 @@ export function checkEnvelope(value: unknown): EnvelopeRead {
   return { ok: true, envelope: { ...envelope, body: body.data } as Envelope };
 }
 
-function isAuthentic(envelope: Omit<Header, 'v'> & { v: number }): boolean {
+function isAuthentic(envelope: AnyVersion): boolean {
   try {
     const { sig, ...identified } = envelope;
     const { id, ...content } = identified;
@@ -134,7 +136,8 @@ function firstIssue(error: z.ZodError, prefix?: string): { field: string; text: 
   const path = issue.path.map(String);
   const unrecognized = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
   return {
-    field: [...(prefix ? [prefix] : []), ...path, ...unrecognized].join('.') || 'envelope',
-    text: issue.message,
+    // Names of keys are the sender's: they must fit into the rejection that quotes them.
+    field: toPlainText([...(prefix ? [prefix] : []), ...path, ...unrecognized].join('.') || 'envelope', 200),
+    text: toPlainText(issue.message, 1000),
   };
 }

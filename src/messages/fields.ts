@@ -51,5 +51,12 @@ export const plainText = (max: number) =>
     .string()
     .max(max)
     .regex(/^\P{Cc}*$/u, 'text without control characters');
+/**
+ * Makes words that quote a peer fit for `plainText(max)`: control characters and lone surrogates replaced, cut to length.
+ * Without it a hostile quotation would make the answer that carries it unreadable.
+ */
+export const toPlainText = (text: string, max: number): string =>
+  text.slice(0, max).replace(/[\p{Cc}\p{Cs}]/gu, '\uFFFD');
+
 export const beaconType = z.enum(['SMTBeacon', 'CASBeacon']);
 export const bitOrder = z.enum(['spec', 'lsb']);

@@ -6,6 +6,7 @@ export type { DidRegistration } from './did-registration.ts';
 export type { DidUpdate } from './did-update.ts';
 export * from './envelope.ts';
 export type { SignalEvidence } from './evidence.ts';
+export { toPlainText } from './fields.ts';
 export type { Leave, Rebind } from './membership.ts';
 export type { AggregatedNonce, Nonce, NonceLost, SignalAuthorization, Veto } from './nonce.ts';
 export type { OptIn } from './opt-in.ts';

@@ -3,7 +3,7 @@ import { compressedKey, hash32, plainText, schnorrSignature, xOnlyKey } from './
 
 /** P → A (seed B3). `proof` is BIP-340 by the cohort key over `optInStatement`. */
 export const optIn = z.strictObject({
-  advert_id: z.string().max(64),
+  advert_id: plainText(64),
   terms_hash: hash32,
   participant_pubkey: compressedKey,
   /** Where the member is reached, as `nostr:nprofile1…` or free text for other ways. */
