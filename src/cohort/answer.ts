@@ -1,4 +1,4 @@
-import type { Envelope, Message, RejectionCode } from '../messages/index.ts';
+import { type Envelope, type Message, type RejectionCode, toPlainText } from '../messages/index.ts';
 import type { CohortEvent } from './events.ts';
 import type { Decision, Effect } from './inputs.ts';
 
@@ -16,8 +16,19 @@ export const reply = (to: Envelope, message: Message): Effect => ({
 /** A polite refusal: nothing changes, and the sender learns why. */
 export const refuse = (to: Envelope, code: RejectionCode, text: string, field?: string): Decision => ({
   events: [],
-  effects: [reply(to, { type: 'rejection', body: { code, text, ...(field === undefined ? {} : { field }) } })],
+  effects: [reply(to, rejection(code, text, field))],
 });
+
+/** Words and field may quote the peer that is refused. */
+export const rejection = (code: RejectionCode, text: string, field?: string) =>
+  ({
+    type: 'rejection',
+    body: {
+      code,
+      text: toPlainText(text, 1000),
+      ...(field === undefined ? {} : { field: toPlainText(field, 200) }),
+    },
+  }) as const satisfies Message;
 
 /** Facts, with what goes out because of them. */
 export const accept = (events: CohortEvent[], ...effects: Effect[]): Decision => ({ events, effects });

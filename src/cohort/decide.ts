@@ -31,8 +31,8 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
   }
   if (!state) return { drop: 'no such cohort' };
   switch (input.type) {
-    case 'refreshed':
-      return accept([{ type: 'advert_refreshed', event_id: input.event_id, expires_at: input.expires_at }]);
+    case 'refresh':
+      return accept([], { type: 'publish_advert', status: state.advert.status });
     case 'set_status':
       return state.advert.status === input.status
         ? nothing
@@ -43,7 +43,9 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
     case 'open_round':
       return state.phase.name === 'formed' ? accept([{ type: 'round_requested' }]) : { drop: 'no cohort is formed' };
     case 'was_deaf':
-      return input.seconds > 0 ? accept([{ type: 'deaf_time_credited', seconds: input.seconds }]) : nothing;
+      return input.seconds > 0 && isWaiting(state)
+        ? accept([{ type: 'deaf_time_credited', seconds: input.seconds }])
+        : nothing;
     case 'control_checked':
       return decideChecked(state, input);
     case 'broadcast_refused':
@@ -53,6 +55,13 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
     case 'advance':
       return advance(state, env);
   }
+}
+
+/** Whether anybody's deadline is running. */
+function isWaiting({ phase }: CohortState): boolean {
+  if (phase.name === 'confirming') return true;
+  const stage = phase.name === 'formed' ? phase.beacon.round?.stage : undefined;
+  return stage !== undefined && 'deadline' in stage;
 }
 
 function decideChecked(state: CohortState, input: Extract<Input, { type: 'control_checked' }>): Decision {

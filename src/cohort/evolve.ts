@@ -1,5 +1,6 @@
-import { applyPatch, isDeactivated, parseDocument } from '../did/index.ts';
+import { isDeactivated } from '../did/index.ts';
 import type { CohortEvent, Stored } from './events.ts';
+import { afterUpdate } from './known.ts';
 import type { Beacon, CohortState, QueuedUpdate, Round, Session } from './state.ts';
 
 /**
@@ -13,7 +14,14 @@ export function evolve(state: CohortState | null, event: Stored<CohortEvent>): C
   switch (event.type) {
     case 'advert_refreshed':
       advert.event_ids.add(event.event_id);
-      return { ...state, advert: { ...advert, expires_at: event.expires_at } };
+      return {
+        ...state,
+        advert: {
+          ...advert,
+          expires_at: event.expires_at,
+          published_at: Math.max(event.at, advert.published_at + 1),
+        },
+      };
     case 'advert_status_changed':
       return { ...state, advert: { ...advert, status: event.status } };
     case 'seat_taken':
@@ -66,6 +74,7 @@ function created(event: Pick_<'advert_created'>): CohortState {
       status: 'open',
       expires_at: event.expires_at,
       created_at: event.at,
+      published_at: event.at,
       event_ids: new Set([event.cohort]),
     },
     seats: new Map(),
@@ -105,7 +114,9 @@ function evolveSet(
             registry: new Map(),
             leaves: [],
             checks: new Map(),
+            held: new Map(),
             updates: new Map(),
+            ready: new Set(),
             signals: [],
             round: null,
             rounds_opened: 0,
@@ -161,8 +172,13 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
     case 'update_queued': {
       const { type: _, at, ...update } = event;
       const others = (beacon.updates.get(event.did) ?? []).filter(queued => queued.version !== event.version);
-      const queue: QueuedUpdate[] = [...others, { ...update, received_at: at, state: 'queued' }];
-      beacon.updates.set(
+      // What waited for the version that is replaced was made for its result: announced after another, it ends the DID.
+      const kept = others.filter(
+        queued => queued.version !== event.version + 1 || queued.update.sourceHash === event.update.targetHash,
+      );
+      const queue: QueuedUpdate[] = [...kept, { ...update, received_at: at, state: 'queued' }];
+      setQueue(
+        beacon,
         event.did,
         queue.sort((a, b) => a.version - b.version),
       );
@@ -206,10 +222,35 @@ function register(beacon: Beacon, event: Pick_<'did_registered'>): Beacon {
   beacon.checks.delete(request_id);
   const before = beacon.registry.get(event.did);
   if (!before) beacon.leaves.push(event.did);
+  if (before?.member !== event.member) {
+    if (before) beacon.held.set(before.member, (beacon.held.get(before.member) ?? 1) - 1);
+    beacon.held.set(event.member, (beacon.held.get(event.member) ?? 0) + 1);
+  }
+  const queue = beacon.updates.get(event.did);
   // Whoever loses a DID loses what it queued for it: nobody proved that those updates are the controller's.
-  if (before && before.member !== event.member) beacon.updates.delete(event.did);
+  if (queue && before && before.member !== event.member) setQueue(beacon, event.did, []);
+  else if (queue)
+    setQueue(
+      beacon,
+      event.did,
+      queue.filter(queued => !isOvertaken(queued, event.known)),
+    );
   beacon.registry.set(event.did, { ...registration, registered_at: before?.registered_at ?? at });
   return beacon;
+}
+
+/** Announced elsewhere meanwhile: another update of that version would raise LATE_PUBLISHING for good. */
+const isOvertaken = (queued: QueuedUpdate, known: { version: number } | null): boolean =>
+  known !== null && queued.version <= known.version && isFree(queued);
+
+const isFree = (queued: QueuedUpdate): boolean => queued.state === 'queued' || queued.state === 'returned';
+
+function setQueue(beacon: Beacon, did: string, queue: QueuedUpdate[]): void {
+  if (queue.length === 0) beacon.updates.delete(did);
+  else beacon.updates.set(did, queue);
+  const next = queue.find(queued => queued.state !== 'final');
+  if (next && isFree(next)) beacon.ready.add(did);
+  else beacon.ready.delete(did);
 }
 
 type RoundEvent = Exclude<
@@ -296,7 +337,8 @@ const withRound = (beacon: Beacon, round: Round): Beacon => ({ ...beacon, round 
 function markUpdates(beacon: Beacon, frozen: { did: string; announcement: string }[], to: QueuedUpdate['state']): void {
   for (const { did, announcement } of frozen) {
     const queue = beacon.updates.get(did) ?? [];
-    beacon.updates.set(
+    setQueue(
+      beacon,
       did,
       queue.map(queued => (queued.announcement === announcement ? { ...queued, state: to } : queued)),
     );
@@ -339,13 +381,9 @@ function closed(beacon: Beacon, round: Round, event: Pick_<'round_closed'>): Bea
   for (const { did, announcement } of frozen.updates) {
     const registration = beacon.registry.get(did);
     const update = beacon.updates.get(did)?.find(queued => queued.announcement === announcement);
-    if (!registration?.known || !update?.verified) continue;
-    const document = parseDocument(applyPatch(registration.known.document, update.update.patch), did);
-    beacon.registry.set(did, {
-      ...registration,
-      known: { document, version: update.version },
-      deactivated: isDeactivated(document),
-    });
+    const known = registration?.known && update ? afterUpdate(registration.known, update) : null;
+    if (registration && known)
+      beacon.registry.set(did, { ...registration, known, deactivated: isDeactivated(known.document) });
   }
   return { ...beacon, round: null };
 }

@@ -42,7 +42,8 @@ export type ControlResult =
 
 export type Input =
   | { type: 'create'; cohort: string; terms: Terms; terms_hash: string; identity: string; expires_at: number }
-  | { type: 'refreshed'; event_id: string; expires_at: number }
+  /** Publishes the advert again before relays drop it. */
+  | { type: 'refresh' }
   | { type: 'set_status'; status: AdvertStatus }
   | { type: 'open_round' }
   | { type: 'message'; envelope: Envelope; admission: AdmissionPolicy }

@@ -3,10 +3,10 @@ import { fromHex, toHex } from '../crypto/index.ts';
 import { isOpaqueDid, isSupportedDid, verificationMethodFor } from '../did/index.ts';
 import { registrationStatement } from '../messages/index.ts';
 import { leafIndex } from '../smt/index.ts';
-import { accept, nothing, refuse, reply } from './answer.ts';
+import { accept, nothing, refuse, rejection, reply } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import { signalHistory } from './evidence.ts';
-import type { ControlResult, Decision } from './inputs.ts';
+import type { ControlResult, Decision, Effect } from './inputs.ts';
 import type { Beacon, CohortState, ControlCheck, EnvelopeOf, Registration } from './state.ts';
 
 /** Seed B6: a DID for which the member wants a leaf and proofs. Control of it is checked against the chain first. */
@@ -27,7 +27,7 @@ export function decideRegistration(
   if (!readable && !(terms.unproven_dids && opaque))
     return refuse(envelope, 'invalid_did', `not a did:btcr2 identifier on ${terms.btc_network}`, 'body.did');
   const held = beacon.registry.get(body.did);
-  if (held?.member !== member && countOf(beacon, member) >= terms.dids.max)
+  if (held?.member !== member && taken(beacon, member, body.did) >= terms.dids.max)
     return refuse(envelope, 'did_limit', `this advert allows ${terms.dids.max} DIDs a member`, 'body.did');
   if (held && held.member !== member && wasLeaf(beacon, body.did))
     return refuse(envelope, 'did_taken', 'another member holds this DID, and it was in a signal already', 'body.did');
@@ -63,11 +63,16 @@ export function decideRegistration(
   ]);
 }
 
-const countOf = (beacon: Beacon, member: string): number => {
-  let count = 0;
-  for (const registration of beacon.registry.values()) if (registration.member === member) count++;
-  return count;
-};
+const countOf = (beacon: Beacon, member: string): number => beacon.held.get(member) ?? 0;
+
+/** DIDs that a member holds or will hold once what it sent is checked: else a burst of requests would pass the limit. */
+function taken(beacon: Beacon, member: string, besides: string): number {
+  const pending = new Set<string>();
+  for (const check of beacon.checks.values())
+    if (check.member === member && check.did !== besides && beacon.registry.get(check.did)?.member !== member)
+      pending.add(check.did);
+  return countOf(beacon, member) + pending.size;
+}
 
 /** Whether the DID's index was a leaf of a signal, or is one of the open session: it never changes hands then. */
 function wasLeaf(beacon: Beacon, did: string): boolean {
@@ -117,7 +122,7 @@ export function decideControlChecked(
   const { terms } = state.advert;
   const asker = { from: state.seats.get(check.member)!.transport, id: check.request_id };
   const no = (
-    code: 'control_not_proven' | 'document_unknown' | 'did_taken' | 'deactivated',
+    code: 'control_not_proven' | 'document_unknown' | 'did_taken' | 'did_limit' | 'deactivated',
     text: string,
     field: string,
   ): Decision =>
@@ -125,7 +130,7 @@ export function decideControlChecked(
       type: 'send',
       to: asker.from,
       in_reply_to: asker.id,
-      message: { type: 'rejection', body: { code, text: text.slice(0, 1000), field } },
+      message: rejection(code, text, field),
     });
 
   if (!result.ok) return no('document_unknown', `the DID does not resolve: ${result.text}`, 'body.sidecar');
@@ -160,15 +165,33 @@ export function decideControlChecked(
     if (held.proven && (held.known?.version ?? 0) >= result.version)
       return no('did_taken', 'another member proved control of this DID at the same or a later version', 'body.did');
   }
-  return register(state, beacon, asker, {
+  if (held?.member !== check.member && countOf(beacon, check.member) >= terms.dids.max)
+    return no('did_limit', `this advert allows ${terms.dids.max} DIDs a member`, 'body.did');
+  // An older sidecar resolves to an older version, and must not take back what a final signal made of the DID.
+  const newer = held?.member === check.member && held.known && held.known.version > result.version ? held : null;
+  const entry = {
     did: check.did,
     index: toHex(leafIndex(check.did)),
     member: check.member,
     proven: true,
-    known: { document: result.document, version: result.version },
-    deactivated: false,
-  });
+    known: newer?.known ?? { document: result.document, version: result.version },
+    deactivated: newer?.deactivated ?? false,
+  };
+  const decision = register(state, beacon, asker, entry);
+  return held && held.member !== check.member && 'events' in decision
+    ? accept(decision.events, ...decision.effects, tellDisplaced(state, held))
+    : decision;
 }
+
+/** Whoever held the DID without the better proof learns that it is gone, and what it queued for it too. */
+const tellDisplaced = (state: CohortState, held: Registration): Effect => ({
+  type: 'send',
+  to: state.seats.get(held.member)!.transport,
+  message: rejection(
+    'did_taken',
+    `another member proved control of ${held.did}: it is not registered for you any more`,
+  ),
+});
 
 /** Evidence of a leaf goes to its holder; of an empty index to any member. */
 export function decideProofRequest(

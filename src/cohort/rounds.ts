@@ -1,7 +1,7 @@
 import { aggregate } from '../beacon/index.ts';
 import { buildSignal, chooseFee, chooseOutpoint, signalVsize } from '../bitcoin/index.ts';
 import { fromHex, toHex } from '../crypto/index.ts';
-import { type AbortReason, type Message, sessionId } from '../messages/index.ts';
+import { type AbortReason, type Message, sessionId, toPlainText } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import { aggregateOf, rememberAggregate, signalEntries } from './evidence.ts';
@@ -12,6 +12,9 @@ import { announceable } from './updates.ts';
 export const CONFIRMATIONS_FINAL = 6;
 
 const MAX_BACK_OFF = 3600;
+
+/** A wallet that asks for attempt after attempt waits as long as any other failure: its rounds cost every member. */
+const SOON_LIMIT = 3;
 
 /** Sends one message to some members. */
 export const tell = (
@@ -30,7 +33,7 @@ export const tell = (
 /** Why no round opens now, in words for the operator; null when one may open. */
 export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): string | null {
   const { terms } = state.advert;
-  const pending = announceable(beacon).length;
+  const pending = beacon.ready.size;
   if (pending === 0) return 'no update is waiting';
   const halt = [...beacon.alarms.values()].find(alarm => alarm.halts);
   if (halt) return `halted: ${halt.text}`;
@@ -238,14 +241,14 @@ export interface AttemptEnd {
 export function endAttempt(state: CohortState, beacon: Beacon, round: Round, env: Env, end: AttemptEnd): Decision {
   const open = round.open.length > 0;
   const wait = state.advert.terms.latency.presence * 2 ** Math.min(beacon.failures, 10);
-  const again = env.now + (end.soon ? 1 : Math.min(wait, MAX_BACK_OFF));
+  const again = env.now + (end.soon && beacon.failures < SOON_LIMIT ? 1 : Math.min(wait, MAX_BACK_OFF));
   const session_id = ('session' in round.stage ? round.stage.session.id : round.open.at(-1)?.id) ?? null;
   const body = {
     session_id,
     round: round.number,
     attempt: round.attempt,
     reason: end.reason,
-    text: end.text.slice(0, 1500),
+    text: toPlainText(end.text, 1500),
     open,
     blame: end.blame ?? [],
     not_heard: end.not_heard ?? [],

@@ -96,7 +96,8 @@ function isAdmitted(state: CohortState, envelope: EnvelopeOf<'opt_in'>, policy: 
 export function decideLeave(state: CohortState, envelope: EnvelopeOf<'leave'>, member: string): Decision {
   if (envelope.body.participant_pk !== member)
     return refuse(envelope, 'wrong_member', 'this transport key holds another seat', 'body.participant_pk');
-  if (state.phase.name !== 'recruiting' && state.phase.name !== 'confirming')
+  if (state.phase.name === 'ended') return refuse(envelope, 'wrong_phase', `the cohort ended: ${state.phase.reason}`);
+  if (state.phase.name === 'formed')
     return refuse(
       envelope,
       'wrong_phase',

@@ -2,7 +2,7 @@ import type { SignalStatus } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { ChainTx, ChainView, Decision, Effect, Env } from './inputs.ts';
-import { CONFIRMATIONS_FINAL, tell } from './rounds.ts';
+import { CONFIRMATIONS_FINAL, endAttempt, tell } from './rounds.ts';
 import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen } from './state.ts';
 
 /** Reorganizations deeper than this are not looked for. */
@@ -21,9 +21,10 @@ export function advanceChain(state: CohortState, beacon: Beacon, env: Env): Deci
   const { chain } = env;
   if (!chain) return nothing;
   const steps = [
-    () => settleOpenSession(beacon, chain),
-    () => followSignals(state, beacon, chain),
+    // First, while the round still tells an agreed cancel from a theft.
     () => lookForStrangers(beacon, chain),
+    () => settleOpenSession(state, beacon, chain, env),
+    () => followSignals(state, beacon, chain),
   ];
   for (const step of steps) {
     const decision = step();
@@ -33,11 +34,16 @@ export function advanceChain(state: CohortState, beacon: Beacon, env: Env): Deci
 }
 
 /** An old session's transaction that appears after its attempt was called aborted is the success it is. */
-function settleOpenSession(beacon: Beacon, chain: ChainView): Decision {
+function settleOpenSession(state: CohortState, beacon: Beacon, chain: ChainView, env: Env): Decision {
   const { round } = beacon;
-  if (!round?.frozen || round.open.length === 0) return nothing;
+  if (!round?.frozen) return nothing;
   const spender = chain.history.find(tx => tx.spends && tx.inputs.includes(name(round.frozen!.outpoint)));
   if (!spender) return nothing;
+  if (round.open.length === 0)
+    return endAttempt(state, beacon, round, env, {
+      reason: 'outpoint_spent',
+      text: `${spender.txid} spends the outpoint of this round`,
+    });
   const session = round.open.find(open => open.steps.some(step => step.txid === spender.txid));
   if (session) {
     const known = round.stage.name === 'announced' && round.stage.txid === spender.txid;
@@ -46,8 +52,28 @@ function settleOpenSession(beacon: Beacon, chain: ChainView): Decision {
       : accept([{ type: 'signal_completed', session_id: session.id, txid: spender.txid, hex: spender.hex }]);
   }
   if (confirmationsOf(spender, chain) < CONFIRMATIONS_FINAL) return nothing;
-  return accept([{ type: 'round_closed', outcome: 'no_signal' }]);
+  const session_id = round.open.at(-1)!.id;
+  const body = {
+    session_id,
+    round: round.number,
+    attempt: round.attempt,
+    reason: 'outpoint_spent' as const,
+    text: `${spender.txid} spends the outpoint and is ${CONFIRMATIONS_FINAL} deep: the updates will be announced again, byte for byte`,
+    open: false,
+    blame: [],
+    not_heard: [],
+    evidence: [],
+  };
+  return accept(
+    [{ type: 'round_closed', outcome: 'no_signal' }],
+    ...tell(state, beacon.participant_pubkeys, { type: 'round_aborted', body }, session_id),
+    ...settleBroadcasts(round),
+  );
 }
+
+/** Nothing that any attempt of the round may have broadcast needs sending any more. */
+const settleBroadcasts = (round: Round): Effect[] =>
+  round.open.flatMap(session => session.steps.map(step => ({ type: 'settle_broadcast', txid: step.txid }) as const));
 
 function followSignals(state: CohortState, beacon: Beacon, chain: ChainView): Decision {
   for (const signal of beacon.signals) {
@@ -58,9 +84,9 @@ function followSignals(state: CohortState, beacon: Beacon, chain: ChainView): De
     const effects: Effect[] = tellStatus(state, beacon, signal, seen);
     const { round } = beacon;
     if (seen.status === 'final') {
-      effects.push({ type: 'settle_broadcast', txid: signal.txid });
-      if (round?.stage.name === 'announced' && round.stage.txid === signal.txid)
-        events.push({ type: 'round_closed', outcome: 'announced' });
+      const closes = round?.stage.name === 'announced' && round.stage.txid === signal.txid;
+      if (closes) events.push({ type: 'round_closed', outcome: 'announced' });
+      effects.push(...(closes ? settleBroadcasts(round) : [{ type: 'settle_broadcast', txid: signal.txid } as const]));
     }
     if (seen.status === 'reorged') effects.push({ type: 'broadcast', txid: signal.txid, hex: signal.hex });
     return accept(events, ...effects);

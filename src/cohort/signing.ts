@@ -24,7 +24,12 @@ export function decideNonce(
   const { body } = envelope;
   const { stage } = round;
   const open = round.open.find(session => session.id === body.session_id);
-  if (open) return accept([], ...sendAggregatedNonce(state, beacon, open, [member]));
+  if (open) {
+    const counted = open.nonces.get(member)!;
+    return sameJson(counted.body.nonce_points, body.nonce_points)
+      ? accept([], ...sendAggregatedNonce(state, beacon, open, [member]))
+      : equivocation(envelope, counted, 'nonces');
+  }
   if (stage.name !== 'nonces' || stage.session.id !== body.session_id)
     return refuse(envelope, 'wrong_session', 'no such session is waiting for nonces', 'body.session_id');
   if (body.beacon_address !== beacon.address)

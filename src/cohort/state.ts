@@ -21,6 +21,8 @@ export interface Advert {
   status: AdvertStatus;
   expires_at: number;
   created_at: number;
+  /** `created_at` of the newest event: the next one is strictly later. */
+  published_at: number;
   /** Ids of every event of this advert: an opt-in may name any. */
   event_ids: Set<string>;
 }
@@ -65,8 +67,12 @@ export interface Beacon {
   leaves: string[];
   /** Registrations whose control is being checked, by the id of the request. */
   checks: Map<string, ControlCheck>;
+  /** How many DIDs each member holds. */
+  held: Map<string, number>;
   /** Updates by DID, lowest version first. */
   updates: Map<string, QueuedUpdate[]>;
+  /** DIDs whose lowest unfinished update could be announced now: kept, since every message asks how many there are. */
+  ready: Set<string>;
   /** Signals that were completed, oldest first. */
   signals: Signal[];
   round: Round | null;

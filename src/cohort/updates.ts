@@ -9,6 +9,7 @@ import {
 } from '../did/index.ts';
 import { accept, refuse, reply } from './answer.ts';
 import type { Decision } from './inputs.ts';
+import { afterUpdate, type Known } from './known.ts';
 import type { Beacon, CohortState, EnvelopeOf, QueuedUpdate, Registration } from './state.ts';
 
 /**
@@ -43,12 +44,12 @@ export function decideUpdate(
   const announcement = toHex(announcementOf(update));
   const queue = beacon.updates.get(body.did) ?? [];
   const same = queue.find(queued => queued.announcement === announcement);
-  if (same) return accept([], acknowledge(envelope, same));
+  if (same) return accept([], acknowledge(envelope, same, queue));
 
   const judged = judgeVersion(held, queue, update);
   if (judged) return refuse(envelope, ...judged);
   if (held.deactivated) return refuse(envelope, 'deactivated', 'the DID is deactivated', 'body.did');
-  const checked = checkAgainstKnown(held, update);
+  const checked = checkAgainstKnown(held, queue, update);
   if (typeof checked !== 'boolean') return refuse(envelope, 'update_invalid', ...checked);
 
   const queued: QueuedUpdate = {
@@ -62,7 +63,7 @@ export function decideUpdate(
     state: 'queued',
   };
   const { state: _, received_at: __, ...event } = queued;
-  return accept([{ type: 'update_queued', ...event }], acknowledge(envelope, queued));
+  return accept([{ type: 'update_queued', ...event }], acknowledge(envelope, queued, queue));
 }
 
 function read(invocation: unknown): SignedUpdate | DidError {
@@ -81,6 +82,15 @@ const FIELD = 'body.invocation.targetVersionId';
 
 function judgeVersion(held: Registration, queue: QueuedUpdate[], update: SignedUpdate): Refused | null {
   const version = update.targetVersionId;
+  const refused = judgeNumber(held, queue, version);
+  if (refused) return refused;
+  const before = queue.find(queued => queued.version === version - 1);
+  return before && update.sourceHash !== before.update.targetHash
+    ? ['version_gap', `sourceHash must be the targetHash of version ${before.version}`, 'body.invocation.sourceHash']
+    : null;
+}
+
+function judgeNumber(held: Registration, queue: QueuedUpdate[], version: number): Refused | null {
   const rival = queue.find(queued => queued.version === version);
   if (rival)
     return rival.state === 'queued'
@@ -91,11 +101,9 @@ function judgeVersion(held: Registration, queue: QueuedUpdate[], update: SignedU
     return ['version_taken', `version ${newest.version} is queued already`, FIELD];
   if (newest && newest.state !== 'final') {
     if (version !== newest.version + 1) return ['version_gap', `the next version is ${newest.version + 1}`, FIELD];
-    if (newest.state === 'queued')
-      return ['version_gap', `version ${newest.version} may still be replaced: send this when it is frozen`, FIELD];
-    return update.sourceHash === newest.update.targetHash
-      ? null
-      : ['version_gap', `sourceHash must be the targetHash of version ${newest.version}`, 'body.invocation.sourceHash'];
+    return newest.state === 'queued'
+      ? ['version_gap', `version ${newest.version} may still be replaced: send this when it is frozen`, FIELD]
+      : null;
   }
   const base = Math.max(newest?.version ?? 1, held.known?.version ?? 1);
   if (version <= base) return ['version_taken', `the DID is at version ${base}`, FIELD];
@@ -109,10 +117,15 @@ function judgeVersion(held: Registration, queue: QueuedUpdate[], update: SignedU
 }
 
 /** True: checked in full. False: the document is not known here, or not yet. Else why it would destroy the DID. */
-function checkAgainstKnown(held: Registration, update: SignedUpdate): boolean | [text: string, field: string] {
-  if (!held.known || held.known.version + 1 !== update.targetVersionId) return false;
+function checkAgainstKnown(
+  held: Registration,
+  queue: QueuedUpdate[],
+  update: SignedUpdate,
+): boolean | [text: string, field: string] {
+  const known = versionBefore(held, queue, update.targetVersionId);
+  if (!known) return false;
   try {
-    applyUpdate({ did: held.did, document: held.known.document, versionId: held.known.version, update });
+    applyUpdate({ did: held.did, document: known.document, versionId: known.version, update });
     return true;
   } catch (error) {
     if (!(error instanceof DidError)) throw error;
@@ -120,7 +133,17 @@ function checkAgainstKnown(held: Registration, update: SignedUpdate): boolean | 
   }
 }
 
-function acknowledge(envelope: EnvelopeOf<'did_update'>, queued: QueuedUpdate) {
+/** The version that an update is made for: the known one, or what the queue will have made of it by then. */
+function versionBefore(held: Registration, queue: QueuedUpdate[], version: number): Known | null {
+  let known = held.known;
+  for (const queued of queue)
+    if (known && queued.version > known.version && queued.version < version) known = afterUpdate(known, queued);
+  return known?.version === version - 1 ? known : null;
+}
+
+function acknowledge(envelope: EnvelopeOf<'did_update'>, queued: QueuedUpdate, queue: QueuedUpdate[]) {
+  const waits =
+    queued.state === 'queued' && queue.some(each => each.version < queued.version && each.state !== 'final');
   return reply(envelope, {
     type: 'ack',
     body: {
@@ -129,7 +152,7 @@ function acknowledge(envelope: EnvelopeOf<'did_update'>, queued: QueuedUpdate) {
       announcement: queued.announcement,
       target_version_id: queued.version,
       verified: queued.verified,
-      state: ackState(queued.state),
+      state: waits ? 'waiting' : ackState(queued.state),
     },
   });
 }
@@ -140,9 +163,9 @@ const ackState = (state: QueuedUpdate['state']) =>
 /** The updates that a round could announce now: for each DID the lowest version that is not on its way yet. */
 export function announceable(beacon: Beacon): QueuedUpdate[] {
   const ready: QueuedUpdate[] = [];
-  for (const queue of beacon.updates.values()) {
-    const next = queue.find(queued => queued.state !== 'final');
-    if (next && (next.state === 'queued' || next.state === 'returned')) ready.push(next);
+  for (const did of beacon.ready) {
+    const next = beacon.updates.get(did)?.find(queued => queued.state !== 'final');
+    if (next) ready.push(next);
   }
   return ready;
 }
