@@ -3,7 +3,7 @@ import { type DecodedTx, outPointKey, tryDecodeTx } from './decode.ts';
 import { ChainError } from './errors.ts';
 import { isSignetGenesis, networkOf } from './network.ts';
 import { refusalOf } from './refusal.ts';
-import { type RpcAuth, rpcClient } from './rpc.ts';
+import { parseAnswer as parse, type RpcAuth, rpcClient } from './rpc.ts';
 import type { AddressTx, Chain, SubmitResult, TxStatus } from './types.ts';
 import { watchWallet } from './wallet.ts';
 import { isUnknownTx, type ScriptView, viewOf, walletReader } from './wallet-view.ts';
@@ -44,16 +44,18 @@ export function bitcoindChain(options: BitcoindOptions): Chain {
   const rpc = rpcClient(options);
   const wallet = watchWallet(rpc, options.wallet);
   const readWallet = walletReader(rpc, wallet);
-  const headers = new Map<string, Omit<z.infer<typeof headerSchema>, 'confirmations'>>();
+  const mediantimes = new Map<string, number>();
 
   const call = <T>(schema: z.ZodType<T>, method: string, ...params: unknown[]) => rpc.call(schema, { method, params });
 
-  async function header(hash: string) {
-    const known = headers.get(hash);
-    if (known !== undefined) return known;
-    const { height, mediantime } = await call(headerSchema, 'getblockheader', hash);
-    headers.set(hash, { height, mediantime });
-    return { height, mediantime };
+  /** Median times by block hash; a block's never changes. */
+  async function learnTimes(hashes: readonly (string | null)[]): Promise<void> {
+    const wanted = [...new Set(hashes)].filter(hash => hash !== null && !mediantimes.has(hash));
+    const replies = await rpc.batch(wanted.map(hash => ({ method: 'getblockheader', params: [hash] })));
+    for (const [i, reply] of replies.entries()) {
+      if (!reply.ok) throw new ChainError('rpc', `getblockheader: ${reply.message}`, reply.code);
+      mediantimes.set(wanted[i]!, parse(headerSchema, reply.result, 'getblockheader').mediantime);
+    }
   }
 
   async function view(address: string): Promise<ScriptView> {
@@ -66,17 +68,17 @@ export function bitcoindChain(options: BitcoindOptions): Chain {
     }
   }
 
-  async function toAddressTx(tx: ScriptView['txs'][number]): Promise<AddressTx> {
-    const { txid, hex, height, block_hash, spends, pays } = tx;
-    const mediantime = block_hash === null ? null : (await header(block_hash)).mediantime;
-    return { txid, hex, height, block_hash, mediantime, spends, pays };
+  async function toAddressTxs(txs: readonly ScriptView['txs'][number][]): Promise<AddressTx[]> {
+    await learnTimes(txs.map(tx => tx.block_hash));
+    return txs.map(({ txid, hex, height, block_hash, spends, pays }) => {
+      const mediantime = block_hash === null ? null : mediantimes.get(block_hash)!;
+      return { txid, hex, height, block_hash, mediantime, spends, pays };
+    });
   }
 
   async function history(address: string, fromHeight = 0): Promise<AddressTx[]> {
-    const found: AddressTx[] = [];
-    for (const tx of (await view(address)).txs)
-      if (tx.height === null || tx.height >= fromHeight) found.push(await toAddressTx(tx));
-    return found;
+    const { txs } = await view(address);
+    return toAddressTxs(txs.filter(tx => tx.height === null || tx.height >= fromHeight));
   }
 
   const inMempool = async (txid: string): Promise<boolean> =>
@@ -99,7 +101,7 @@ export function bitcoindChain(options: BitcoindOptions): Chain {
       if (isUnknownTx(reply!.code)) return null;
       throw new ChainError('rpc', `gettransaction: ${reply!.message}`, reply!.code);
     }
-    const { hex, confirmations, blockhash } = walletTxSchema.parse(reply!.result);
+    const { hex, confirmations, blockhash } = parse(walletTxSchema, reply!.result, 'gettransaction');
     if (confirmations > 0 && blockhash !== undefined) return mined(hex, txid, blockhash);
     return confirmations === 0 ? waiting(hex, txid) : null;
   }
@@ -108,7 +110,7 @@ export function bitcoindChain(options: BitcoindOptions): Chain {
   async function nodeStatus(txid: string): Promise<TxStatus | null> {
     const [reply] = await rpc.batch([{ method: 'getrawtransaction', params: [txid, 1] }]);
     if (!reply!.ok) return null;
-    const { hex, blockhash } = rawTxSchema.parse(reply!.result);
+    const { hex, blockhash } = parse(rawTxSchema, reply!.result, 'getrawtransaction');
     return blockhash === undefined ? waiting(hex, txid) : mined(hex, txid, blockhash);
   }
 
@@ -133,7 +135,7 @@ export function bitcoindChain(options: BitcoindOptions): Chain {
       const genesis = await call(z.string(), 'getblockhash', 0);
       if (!isSignetGenesis(genesis)) return networkOf(genesis, null);
       const [first] = await rpc.batch([{ method: 'getblockhash', params: [1] }]);
-      return networkOf(genesis, first!.ok ? z.string().parse(first!.result) : null);
+      return networkOf(genesis, first!.ok ? parse(z.string(), first!.result, 'getblockhash') : null);
     },
     async tip() {
       const { blocks, bestblockhash, mediantime, time } = await call(infoSchema, 'getblockchaininfo');
@@ -145,8 +147,8 @@ export function bitcoindChain(options: BitcoindOptions): Chain {
     async outspend(txid, vout, address) {
       const { spenders, txs } = await view(address);
       const spender = spenders.get(outPointKey(txid, vout));
-      const found = spender && txs.find(candidate => candidate.txid === spender.txid);
-      return found === undefined ? null : toAddressTx(found);
+      const [found] = await toAddressTxs(txs.filter(candidate => candidate.txid === spender?.txid));
+      return found ?? null;
     },
     tx,
     async submit(hex) {

@@ -32,6 +32,16 @@ const utxoSchema = z.object({ txid: hash, vout: height, status: statusSchema, va
 const blockSchema = z.object({ height, timestamp: z.number(), mediantime: z.number() });
 const outspendSchema = z.object({ spent: z.boolean(), txid: hash.nullish() });
 
+/** Enough requests at once to hide the distance to a server, and too few to trip its limits. */
+const AT_ONCE = 6;
+
+async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const done: R[] = [];
+  for (let start = 0; start < items.length; start += AT_ONCE)
+    done.push(...(await Promise.all(items.slice(start, start + AT_ONCE).map(work))));
+  return done;
+}
+
 /** The block of a status, or null in the mempool. */
 function placeOf(status: z.infer<typeof statusSchema>): { height: number; block_hash: string } | null {
   if (!status.confirmed) return null;
@@ -107,13 +117,12 @@ export function esploraChain(options: EsploraOptions): Chain {
   /** Servers order by block, but not always inside a block: there the Merkle proof tells the place. */
   async function chainOrder(txs: readonly EsploraTx[]): Promise<EsploraTx[]> {
     const heights = txs.map(tx => placeOf(tx.status)!.height);
-    const placed = await Promise.all(
-      txs.map(async (tx, i) => {
-        const shared = heights.indexOf(heights[i]!) !== heights.lastIndexOf(heights[i]!);
-        const pos = shared ? (await http.json(z.object({ pos: height }), `/tx/${tx.txid}/merkle-proof`)).pos : 0;
-        return { tx, height: heights[i]!, pos };
-      }),
-    );
+    const placed = await inTurns(txs, async tx => {
+      const { height: at } = placeOf(tx.status)!;
+      const shared = heights.indexOf(at) !== heights.lastIndexOf(at);
+      const pos = shared ? (await http.json(z.object({ pos: height }), `/tx/${tx.txid}/merkle-proof`)).pos : 0;
+      return { tx, height: at, pos };
+    });
     return placed.sort((a, b) => a.height - b.height || a.pos - b.pos).map(entry => entry.tx);
   }
 
@@ -141,14 +150,11 @@ export function esploraChain(options: EsploraOptions): Chain {
 
   /** Whoever floods an address with unconfirmed payments must not push a spend of its coins off the list. */
   async function hiddenSpends(address: string, listed: readonly EsploraTx[]): Promise<EsploraTx[]> {
-    const found: EsploraTx[] = [];
-    for (const tx of [...(await confirmedTxs(address, 0)), ...listed])
-      for (const [vout, output] of tx.vout.entries()) {
-        if (output.scriptpubkey_address !== address) continue;
-        const spender = await spenderOf(tx.txid, vout);
-        if (spender !== null && !spender.status.confirmed) found.push(spender);
-      }
-    return found;
+    const paid = [...(await confirmedTxs(address, 0)), ...listed].flatMap(tx =>
+      tx.vout.flatMap((output, vout) => (output.scriptpubkey_address === address ? [{ txid: tx.txid, vout }] : [])),
+    );
+    const spenders = await inTurns(paid, ({ txid, vout }) => spenderOf(txid, vout));
+    return spenders.flatMap(spender => (spender === null || spender.status.confirmed ? [] : [spender]));
   }
 
   async function mempoolTxs(address: string): Promise<EsploraTx[]> {
@@ -159,30 +165,25 @@ export function esploraChain(options: EsploraOptions): Chain {
   }
 
   async function waitingHistory(address: string): Promise<AddressTx[]> {
-    const waiting: AddressTx[] = [];
-    for (const tx of await mempoolTxs(address)) waiting.push(await toAddressTx(tx, address));
-    return mempoolOrder(waiting);
+    return mempoolOrder(await inTurns(await mempoolTxs(address), tx => toAddressTx(tx, address)));
   }
 
   const history = (address: string, fromHeight = 0): Promise<AddressTx[]> =>
     atOneTip(async () => {
-      const found: AddressTx[] = [];
-      for (const tx of await chainOrder(await confirmedTxs(address, fromHeight)))
-        found.push(await toAddressTx(tx, address));
-      return [...found, ...(await waitingHistory(address))];
+      const mined = await chainOrder(await confirmedTxs(address, fromHeight));
+      const confirmed = await inTurns(mined, tx => toAddressTx(tx, address));
+      return [...confirmed, ...(await waitingHistory(address))];
     });
 
   async function coins(address: string): Promise<Utxo[]> {
     const listed = await http.json(z.array(utxoSchema), `${path(address)}/utxo`);
-    const found: Utxo[] = [];
-    for (const { txid, vout, status } of listed) {
+    return inTurns(listed, async ({ txid, vout, status }) => {
       const { decoded } = await body(txid);
       const output = decoded.outputs[vout];
       if (output === undefined) throw new ChainError('bad_answer', `${outPointKey(txid, vout)} does not exist`);
       const at = placeOf(status)?.height ?? null;
-      found.push({ txid, vout, value_sats: output.value_sats, height: at, coinbase: decoded.coinbase });
-    }
-    return found;
+      return { txid, vout, value_sats: output.value_sats, height: at, coinbase: decoded.coinbase };
+    });
   }
 
   /** The order of the history, which a server's list of coins does not keep. */

@@ -63,6 +63,13 @@ async function readAll(message: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** A result of the shape that it must have. Throws ChainError `bad_answer` for another. */
+export function parseAnswer<T>(schema: z.ZodType<T>, value: unknown, method: string): T {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new ChainError('bad_answer', `the node's answer to ${method} has an unknown shape`);
+  return parsed.data;
+}
+
 /**
  * Opens a client; nothing is sent before the first call. A cookie is read at the first call and again after a 401,
  * since every start of the node makes a new one. Throws TypeError for a URL that is not http(s) or carries credentials.
@@ -156,24 +163,18 @@ export function rpcClient(options: RpcOptions): Rpc {
 
   const toWire = (call: RpcCall) => ({ jsonrpc: '1.0', id: nextId++, method: call.method, params: call.params ?? [] });
 
-  function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-    const parsed = schema.safeParse(value);
-    if (!parsed.success) throw new ChainError('bad_answer', `the node's answer to ${what} has an unknown shape`);
-    return parsed.data;
-  }
-
   return {
     async call(schema, call, callOptions = {}) {
-      const reply = toReply(parse(replySchema, await exchange(toWire(call), callOptions), call.method));
+      const reply = toReply(parseAnswer(replySchema, await exchange(toWire(call), callOptions), call.method));
       if (!reply.ok) throw new ChainError('rpc', `${call.method}: ${reply.message}`, reply.code);
-      return parse(schema, reply.result, call.method);
+      return parseAnswer(schema, reply.result, call.method);
     },
     async batch(calls, callOptions = {}) {
       const replies: RpcReply[] = [];
       for (let start = 0; start < calls.length; start += BATCH) {
         const wires = calls.slice(start, start + BATCH).map(toWire);
         const what = wires[0]!.method;
-        const answers = parse(z.array(replySchema), await exchange(wires, callOptions), what);
+        const answers = parseAnswer(z.array(replySchema), await exchange(wires, callOptions), what);
         const byId = new Map(answers.map(answer => [answer.id, answer]));
         for (const wire of wires) {
           const answer = byId.get(wire.id);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type DecodedTx, decodeTx, mempoolOrder, outPointKey } from './decode.ts';
 import { ChainError } from './errors.ts';
-import type { Rpc } from './rpc.ts';
+import { parseAnswer, type Rpc } from './rpc.ts';
 import type { Utxo } from './types.ts';
 import type { WatchWallet } from './wallet.ts';
 
@@ -126,7 +126,7 @@ export function walletReader(rpc: Rpc, wallet: WatchWallet): () => Promise<Walle
     for (const [i, reply] of replies.entries()) {
       const txid = wanted[i]!;
       if (!reply.ok) throw new ChainError('rpc', `gettransaction: ${reply.message}`, reply.code);
-      const { hex } = z.object({ hex: z.string() }).parse(reply.result);
+      const { hex } = parseAnswer(z.object({ hex: z.string() }), reply.result, 'gettransaction');
       bodies.set(txid, { hex, decoded: decodeTx(hex) });
     }
   }

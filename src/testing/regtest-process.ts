@@ -12,11 +12,12 @@ dir=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!
-( read -r _ <&3; orphaned=$?; trap '' TERM; kill -TERM $child; exit $orphaned ) 2>/dev/null &
+exec 2>/dev/null
+( read -r _ <&3; orphaned=$?; trap '' TERM; kill -TERM $child; exit $orphaned ) &
 guard=$!
 wait $child
 code=$?
-kill $guard 2>/dev/null
+kill $guard
 wait $guard
 [ $? -eq 1 ] && [ -n "$dir" ] && rm -rf "$dir"
 exit $code

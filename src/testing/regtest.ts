@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -49,6 +49,13 @@ const START_DEADLINE_MS = 60_000;
 const SAT_PER_BTC = 1e8;
 const PORT_ATTEMPTS = 3;
 
+const walletTxSchema = z.object({
+  hex: z.string(),
+  decoded: z.object({
+    vout: z.array(z.object({ n: z.number(), scriptPubKey: z.object({ address: z.string().optional() }) })),
+  }),
+});
+
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 const nodeArgs = (dir: string, port: number): string[] => [
@@ -71,6 +78,12 @@ const nodeArgs = (dir: string, port: number): string[] => [
   '-fallbackfee=0.00002',
   '-printtoconsole=0',
 ];
+
+/**
+ * Knots refuses by default to relay what Bitcoin Core relays: a transaction with no output but OP_RETURN, which is a
+ * signal without change. That is lifted in the configuration file, where Core overlooks options that it does not know.
+ */
+const CORE_POLICY = '[regtest]\npermitbaredatacarrier=1\n';
 
 async function ready(rpc: Rpc, node: GuardedProcess): Promise<void> {
   let ended: number | null | undefined;
@@ -97,6 +110,7 @@ export async function startRegtest(options: RegtestOptions = {}): Promise<Regtes
   const bitcoind = await findBitcoind(log);
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'btcr2-regtest-')));
   await mkdir(dir, { recursive: true });
+  await writeFile(join(dir, 'bitcoin.conf'), CORE_POLICY, { flag: 'wx' }).catch(() => undefined);
   const cookieFile = join(dir, 'regtest', '.cookie');
   const temporary = options.dir === undefined;
   const chains: Chain[] = [];
@@ -171,11 +185,11 @@ export async function startRegtest(options: RegtestOptions = {}): Promise<Regtes
     async fund(address, sats) {
       const params = { address, amount: (sats / SAT_PER_BTC).toFixed(8), fee_rate: 2 };
       const txid = await call(z.string(), 'sendtoaddress', params, MINER);
-      const outputs = z.object({
-        vout: z.array(z.object({ n: z.number(), scriptPubKey: z.object({ address: z.string().optional() }) })),
-      });
-      const { vout } = await call(outputs, 'getrawtransaction', [txid, 1]);
-      const paid = vout.find(output => output.scriptPubKey.address === address);
+      const { hex, decoded } = await call(walletTxSchema, 'gettransaction', [txid, true, true], MINER);
+      // The wallet says nothing when the mempool refuses what it made.
+      const [held] = await client.batch([{ method: 'getmempoolentry', params: [txid] }]);
+      if (!held!.ok) await call(z.string(), 'sendrawtransaction', [hex]);
+      const paid = decoded.vout.find(output => output.scriptPubKey.address === address);
       if (paid === undefined) throw new Error('the funding transaction does not pay the address');
       return { txid, vout: paid.n };
     },
