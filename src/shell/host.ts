@@ -190,7 +190,11 @@ export function createHost(options: HostOptions): Host {
   /** Repeats what is due until nothing is: every step is a commit of its own, so a crash between two loses nothing. */
   function settle(cohort: string): void {
     if (!options.isHearing() || failed.has(cohort)) return;
-    for (let i = 0; i < MAX_STEPS; i++) if (!step(cohort, { type: 'advance' }).changed) return startChecks(cohort);
+    for (let i = 0; i < MAX_STEPS; i++)
+      if (!step(cohort, { type: 'advance' }).changed) {
+        startChecks(cohort);
+        return;
+      }
     throw new Error(`cohort ${cohort} does not come to rest`);
   }
 
@@ -269,7 +273,10 @@ export function createHost(options: HostOptions): Host {
     if (cohort === undefined || !state) return;
     const opened = mail.open(event, to, now());
     if (opened.status === 'partial') return 'again';
-    if (opened.status === 'drop') return dropped(cohort, event, opened.reason);
+    if (opened.status === 'drop') {
+      dropped(cohort, event, opened.reason);
+      return;
+    }
     receive(cohort, state, event, opened.read, opened.eventIds);
   }
 
@@ -280,7 +287,10 @@ export function createHost(options: HostOptions): Host {
     read: EnvelopeRead,
     eventIds: readonly string[],
   ): void {
-    if (!read.ok && read.code === 'drop') return dropped(cohort, event, read.text);
+    if (!read.ok && read.code === 'drop') {
+      dropped(cohort, event, read.text);
+      return;
+    }
     const sender = read.ok ? read.envelope : (read as Extract<EnvelopeRead, { sender: unknown }>).sender;
     const isMember = state.transports.has(sender.from);
     const known = store.answersFor(answerKey(sender.from, sender.id));
@@ -290,22 +300,33 @@ export function createHost(options: HostOptions): Host {
       return;
     }
     if (!read.ok) {
-      if (!isMember) return dropped(cohort, event, read.text);
-      return refuse(cohort, sender, eventIds, {
+      if (!isMember) {
+        dropped(cohort, event, read.text);
+        return;
+      }
+      refuse(cohort, sender, eventIds, {
         type: 'rejection',
         body: { code: read.code, text: read.text, field: read.field },
       });
+      return;
     }
     const { envelope } = read;
     const maySpeak = isMember || envelope.type === 'opt_in' || envelope.type === 'rebind';
-    if (!maySpeak) return dropped(cohort, event, 'the sender has no seat');
-    if (envelope.created_at > now() + MAX_SKEW) return dropped(cohort, event, 'dated in the future');
+    if (!maySpeak) {
+      dropped(cohort, event, 'the sender has no seat');
+      return;
+    }
+    if (envelope.created_at > now() + MAX_SKEW) {
+      dropped(cohort, event, 'dated in the future');
+      return;
+    }
     if (!state.advert.event_ids.has(envelope.cohort)) {
       const text = `this transport key serves the cohort ${cohort}`;
-      return refuse(cohort, sender, eventIds, {
+      refuse(cohort, sender, eventIds, {
         type: 'rejection',
         body: { code: 'wrong_cohort', text, field: 'cohort' },
       });
+      return;
     }
     const drop = feed(
       cohort,

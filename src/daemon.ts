@@ -1,0 +1,296 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as nip19 from 'nostr-tools/nip19';
+import { curve } from '#curve';
+import { bitcoindChain, type Chain, esploraChain, requireNetwork } from './chain/index.ts';
+import type { CohortState } from './cohort/index.ts';
+import type { Config } from './config.ts';
+import { fromHex, sha256, toHex, utf8 } from './crypto/index.ts';
+import { didOfIdentity } from './nostr/advert.ts';
+import {
+  authEvent,
+  createInbox,
+  createOutbox,
+  createRelays,
+  DIRECTED_KIND,
+  type Log,
+  type NostrEvent,
+} from './nostr/index.ts';
+import { nodeSocket } from './nostr/websocket-node.ts';
+import { type AggregatorApi, OperatorError } from './operator/api.ts';
+import { ADVERT_LIFE, completeTerms, firstAdvert, type Identity, introduction, nextAdvert } from './shell/adverts.ts';
+import { createEye } from './shell/eye.ts';
+import { keepHearing } from './shell/hearing.ts';
+import { createHost } from './shell/host.ts';
+import { openKeyFile } from './shell/keystore.ts';
+import { createMail } from './shell/mail.ts';
+import { advertSummary, cohortDetail, cohortSummary, roundDetails, roundSummaries } from './shell/views.ts';
+import { openStore } from './store/index.ts';
+import { version } from './version.ts';
+
+export interface Daemon {
+  api: AggregatorApi;
+  stop(): Promise<void>;
+  /** Rejects when the daemon cannot go on, as when the disk is full. */
+  failed: Promise<never>;
+}
+
+const TICK_MS = 1_000;
+/** How often the mempool is looked at while a round or a deposit is waited for. */
+const LOOK_MS = 5_000;
+const MAX_SKEW = 900;
+
+const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
+const now = (): number => Math.floor(Date.now() / 1000);
+
+export const chainOf = (config: Config['chain']): Chain =>
+  config.backend === 'bitcoind' ? bitcoindChain(config) : esploraChain(config);
+
+function readIdentity(path: string): Identity {
+  const secretOf = (): Uint8Array => {
+    const text = readFileSync(path, 'utf8').trim();
+    const decoded = text.startsWith('nsec1') ? nip19.decode(text) : null;
+    return decoded?.type === 'nsec' ? decoded.data : fromHex(text, 32);
+  };
+  const lend: Identity['lend'] = use => {
+    const secret = secretOf();
+    try {
+      return use(secret);
+    } finally {
+      secret.fill(0);
+    }
+  };
+  return { lend, key: lend(secret => toHex(curve.publicKey(secret).subarray(1))) };
+}
+
+/** Puts the parts together and starts them. Throws before anything is sent if chain, database or keys are not as configured. */
+export async function startDaemon(config: Config, { log }: { log: Log }): Promise<Daemon> {
+  mkdirSync(config.state_dir, { recursive: true, mode: 0o700 });
+  const identity = readIdentity(config.identity.key_file);
+  const keys = openKeyFile(join(config.state_dir, 'keys.json'), random, now);
+  const store = openStore(join(config.state_dir, 'aggregator.db'), { application: 'aggregator' });
+  const chain = chainOf(config.chain);
+  try {
+    await requireNetwork(chain, config.network);
+  } catch (error) {
+    store.close();
+    await chain.close();
+    throw error;
+  }
+  const startedAt = now();
+  let fail: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {});
+  /** Nothing is acted on that could not be stored: the process ends, and the log has everything up to here. */
+  const orFail = <T>(run: () => T): T | undefined => {
+    try {
+      return run();
+    } catch (error) {
+      fail(error);
+      return undefined;
+    }
+  };
+
+  const relays = createRelays(config.relays, {
+    openSocket: nodeSocket,
+    log,
+    auth: (challenge, relayUrl) => [
+      identity.lend(secret => authEvent({ challenge, relayUrl, createdAt: now() }, secret, random(32))),
+    ],
+  });
+  const mail = createMail({ lend: keys.lend, random, maxMessageBytes: relays.maxMessageBytes });
+  const eye = createEye(chain, { pollMs: config.chain.poll_ms, log });
+  const signing = { identity, relays: relays.urls, random };
+  const outbox = createOutbox({ relays, store: store.outbox, now, log });
+  const hearing = keepHearing({
+    store,
+    now,
+    log,
+    onHearing: seconds => {
+      for (const { id } of host.states()) orFail(() => host.feed(id, { type: 'was_deaf', seconds }));
+      orFail(host.tick);
+    },
+  });
+  const host = createHost({
+    store,
+    mail,
+    chain,
+    eye,
+    random,
+    now,
+    log,
+    admission: () => config.admission,
+    signAdvert: (state, status) => nextAdvert(signing, state, status, now()),
+    isHearing: hearing.isHearing,
+    onStored: () => outbox.wake(),
+    onRecipients: () => inbox.refresh(),
+  });
+  const listen = (): void => orFail(() => hearing.update(relays.connectedCount() > 0 && inbox.caughtUp().length > 0));
+  const inbox = createInbox({
+    relays,
+    kinds: [DIRECTED_KIND],
+    recipients: () => [...host.recipients(), identity.key],
+    cursors: store.cursors,
+    seen: store.hasSeen,
+    now,
+    maxSkew: MAX_SKEW,
+    deliver: (event: NostrEvent) => orFail(() => host.deliver(event)),
+    onDrop: (reason, event, relay) => log('debug', 'dropped on arrival', { reason, relay, event: event?.id ?? null }),
+    onCaughtUp: listen,
+    log,
+  });
+  const stopListening = relays.onState(listen);
+
+  introduce();
+  function introduce(): void {
+    const about = { ...config.profile, network: config.network, now: now() };
+    const facts = toHex(sha256(utf8(JSON.stringify([about.name, about.about, relays.urls, identity.key]))));
+    if (store.meta('introduced') === facts) return;
+    const events = introduction(signing, about);
+    store.commit({
+      outbox: events.map(event => ({
+        id: event.id,
+        to: '',
+        event,
+        createdAt: about.now,
+        expiresAt: about.now + ADVERT_LIFE,
+        kind: event.kind,
+      })),
+      meta: [{ key: 'introduced', value: facts }],
+    });
+    outbox.wake();
+  }
+
+  function refreshAdverts(): void {
+    for (const { id, advert, phase } of host.states()) {
+      const isOffer = phase.name === 'recruiting' || phase.name === 'confirming';
+      if (isOffer && now() > advert.published_at + ADVERT_LIFE / 2) orFail(() => host.feed(id, { type: 'refresh' }));
+    }
+  }
+
+  const stopTips = eye.onTip(() => {
+    void host
+      .lookAll()
+      .then(() => host.rebroadcast())
+      .catch(fail);
+  });
+  let lastLook = 0;
+  const timer = setInterval(() => {
+    listen();
+    orFail(host.tick);
+    refreshAdverts();
+    if (Date.now() - lastLook < LOOK_MS) return;
+    lastLook = Date.now();
+    void host.lookAll().catch(fail);
+  }, TICK_MS);
+
+  const find = (name: string): CohortState => {
+    const known = host.states();
+    const found = known.filter(({ id, advert }) => id === name || advert.terms.id === name);
+    const matches = found.length > 0 ? found : known.filter(({ id }) => name.length >= 4 && id.startsWith(name));
+    if (matches.length === 1) return matches[0]!;
+    throw new OperatorError(
+      matches.length === 0 ? 'not_found' : 'ambiguous',
+      matches.length === 0 ? `there is no cohort or advert ${name}` : `${name} could be several cohorts`,
+    );
+  };
+  const summary = (state: CohortState) => cohortSummary(state, host.env(state.id));
+
+  const api: AggregatorApi = {
+    async status() {
+      const backlog = new Map(store.backlog().map(waiting => [waiting.relay, waiting]));
+      const tip = await chain.tip().catch(() => null);
+      return {
+        version,
+        pid: process.pid,
+        uptime_seconds: now() - startedAt,
+        network: config.network,
+        identity: identity.key,
+        npub: nip19.npubEncode(identity.key),
+        did: didOfIdentity(identity.key, config.network),
+        relays: relays.urls.map(url => ({
+          url,
+          connected: relays.isConnected(url),
+          pending: backlog.get(url)?.pending ?? 0,
+          error: backlog.get(url)?.error ?? null,
+        })),
+        hearing: hearing.isHearing(),
+        chain: { kind: chain.kind, height: tip?.height ?? null, reachable: tip !== null },
+        cohorts: host.states().map(summary),
+      };
+    },
+    async advertCreate({ id, expires_in, ...chosen }) {
+      const { expires_in: standard, ...defaults } = config.advert;
+      const advertId = id ?? `${config.network}-${toHex(random(4))}`;
+      if (host.states().some(({ advert }) => advert.terms.id === advertId))
+        throw new OperatorError('exists', `there is an advert ${advertId} already`);
+      const transport = keys.create('transport').slice(2);
+      const terms = completeTerms(
+        { ...defaults, ...chosen },
+        { id: advertId, network: config.network, transport, identity: identity.key, relays: relays.urls },
+      );
+      if (!terms.ok) throw new OperatorError('invalid_terms', `${terms.field}: ${terms.text}`);
+      const at = now();
+      const expires_at = at + (expires_in ?? standard);
+      const event = firstAdvert(signing, { ...terms, expires_at, now: at });
+      const { terms: parsed, terms_hash } = terms;
+      host.create(
+        { type: 'create', cohort: event.id, terms: parsed, terms_hash, identity: identity.key, expires_at },
+        event,
+      );
+      return advertSummary(find(event.id));
+    },
+    advertList: async () => host.states().map(advertSummary),
+    async advertClose({ advert, status }) {
+      const { id, phase } = find(advert);
+      if (phase.name === 'formed' || phase.name === 'ended')
+        throw new OperatorError('wrong_phase', `the cohort of this advert is ${phase.name}`);
+      host.feed(id, { type: 'set_status', status });
+      return advertSummary(find(id));
+    },
+    cohortList: async () => host.states().map(summary),
+    async cohortShow({ cohort }) {
+      const state = find(cohort);
+      return cohortDetail(state, host.env(state.id));
+    },
+    async roundList({ cohort }) {
+      const state = find(cohort);
+      return roundSummaries(state, host.env(state.id));
+    },
+    async roundShow({ cohort, round }) {
+      const state = find(cohort);
+      const found = roundDetails(state, host.env(state.id)).find(detail => detail.round === round);
+      if (!found) throw new OperatorError('not_found', `there is no round ${round}`);
+      return found;
+    },
+    async roundOpen({ cohort }) {
+      const { id } = find(cohort);
+      const drop = host.feed(id, { type: 'open_round' });
+      if (drop) throw new OperatorError('wrong_phase', drop);
+      const after = find(id);
+      const opened = after.phase.name === 'formed' && after.phase.beacon.round !== null;
+      return { opened, waiting_for: opened ? null : summary(after).round };
+    },
+  };
+
+  return {
+    api,
+    failed,
+    async stop() {
+      clearInterval(timer);
+      stopTips();
+      stopListening();
+      eye.stop();
+      await inbox.close();
+      await Promise.race([outbox.idle(), new Promise(resolve => setTimeout(resolve, 2_000))]);
+      await outbox.close();
+      await relays.close();
+      hearing.stop();
+      await chain.close();
+      store.close();
+    },
+  };
+}

@@ -1,0 +1,188 @@
+import { confirmations, runway } from '../bitcoin/index.ts';
+import { announceable, type Beacon, type CohortState, type Env, type Round, roundBlocker } from '../cohort/index.ts';
+import type { AdvertSummary, CohortDetail, CohortSummary, RoundDetail, RoundSummary } from '../operator/api.ts';
+
+/** 154 vB at the present estimate, or at 1 sat/vB where there is none. */
+const VSIZE = 154;
+/** Rounds that a suggested deposit should last for, at the cap. */
+const SUGGESTED_ROUNDS = 10;
+const DUST = 330;
+
+const beaconOf = (state: CohortState): Beacon | null => (state.phase.name === 'formed' ? state.phase.beacon : null);
+
+export function advertSummary(state: CohortState): AdvertSummary {
+  const { terms, status, expires_at } = state.advert;
+  return {
+    cohort: state.id,
+    advert_id: terms.id,
+    status,
+    type: terms.type,
+    seats: { taken: state.seats.size, ...terms.cohort_size },
+    expires_at,
+  };
+}
+
+export function cohortSummary(state: CohortState, env: Env): CohortSummary {
+  const beacon = beaconOf(state);
+  const base = { ...advertSummary(state), phase: state.phase.name };
+  if (!beacon) {
+    const round =
+      state.phase.name === 'confirming'
+        ? `${state.phase.signatures.size} of ${state.phase.participant_pubkeys.length} members signed the set`
+        : state.phase.name === 'ended'
+          ? state.phase.reason
+          : `${state.seats.size} of at least ${state.advert.terms.cohort_size.min} seats are taken`;
+    return {
+      ...base,
+      beacon_address: state.phase.name === 'confirming' ? state.phase.beacon_address : null,
+      dids: 0,
+      pending_updates: 0,
+      signals: 0,
+      round,
+      balance_sats: null,
+      runway: null,
+      suggested_deposit_sats: null,
+      alarms: [],
+    };
+  }
+  const { fee_cap } = state.advert.terms;
+  const balance = env.chain?.utxos.reduce((sum, utxo) => sum + utxo.value_sats, 0) ?? null;
+  const left = balance === null ? null : runway(balance, fee_cap, Math.ceil((env.chain?.fee_rate ?? 1) * VSIZE));
+  return {
+    ...base,
+    beacon_address: beacon.address,
+    dids: beacon.registry.size,
+    pending_updates: announceable(beacon).length,
+    signals: beacon.signals.length,
+    round: beacon.round
+      ? stageText(beacon, beacon.round)
+      : (roundBlocker(state, beacon, env) ?? 'a round is about to open'),
+    balance_sats: balance,
+    runway: left && { at_cap: left.atCap, at_estimate: left.atEstimate },
+    suggested_deposit_sats: fee_cap * SUGGESTED_ROUNDS + DUST,
+    alarms: [...beacon.alarms.values()].map(alarm => alarm.text),
+  };
+}
+
+function stageText(beacon: Beacon, round: Round): string {
+  const { stage } = round;
+  const members = beacon.participant_pubkeys.length;
+  const prefix = `round ${round.number}, attempt ${round.attempt}: `;
+  switch (stage.name) {
+    case 'presence':
+      return `${prefix}${stage.heard.size} of ${members} members are present`;
+    case 'nonces':
+      return `${prefix}${stage.session.nonces.size} of ${members} members checked it and sent nonces`;
+    case 'signatures':
+      return `${prefix}${stage.session.sigs.size} of ${members} members authorized it`;
+    case 'waiting':
+      return `${prefix}open; the next attempt with the same outpoint and bytes is at ${stage.retry_at}`;
+    case 'announced':
+      return `${prefix}${beacon.signals.at(-1)?.seen.status ?? 'completed'}, ${stage.txid}`;
+  }
+}
+
+function heardNow(round: Round | null, member: string): boolean | null {
+  switch (round?.stage.name) {
+    case 'presence':
+      return round.stage.heard.has(member);
+    case 'nonces':
+      return round.stage.session.nonces.has(member);
+    case 'signatures':
+      return round.stage.session.sigs.has(member);
+    default:
+      return null;
+  }
+}
+
+export function cohortDetail(state: CohortState, env: Env): CohortDetail {
+  const beacon = beaconOf(state);
+  const registered = [...(beacon?.registry.values() ?? [])];
+  return {
+    ...cohortSummary(state, env),
+    terms: state.advert.terms,
+    members: [...state.seats.values()].map(({ participant_pk, transport, seated_at }) => ({
+      participant_pk,
+      transport,
+      seated_at,
+      dids: registered.filter(({ member }) => member === participant_pk).length,
+      heard: heardNow(beacon?.round ?? null, participant_pk),
+    })),
+    registered: registered.map(({ did, member, proven, known }) => ({
+      did,
+      member,
+      proven,
+      version: known?.version ?? null,
+      pending: beacon?.updates.get(did)?.find(queued => queued.state !== 'final')?.version ?? null,
+    })),
+    rounds: roundSummaries(state, env),
+  };
+}
+
+export function roundSummaries(state: CohortState, env: Env): RoundSummary[] {
+  return roundDetails(state, env).map(
+    ({ round, stage, attempt, session_id, txid, status, height, updates }): RoundSummary => ({
+      round,
+      stage,
+      attempt,
+      session_id,
+      txid,
+      status,
+      height,
+      updates,
+    }),
+  );
+}
+
+export function roundDetails(state: CohortState, env: Env): RoundDetail[] {
+  const beacon = beaconOf(state);
+  if (!beacon) return [];
+  const done = beacon.signals.map(({ round, session_id, txid, hex, frozen, seen }): RoundDetail => {
+    const running = beacon.round?.number === round ? beacon.round : null;
+    const height = 'height' in seen ? seen.height : null;
+    const depth = env.chain && height !== null ? confirmations(height, env.chain.tip.height) : 0;
+    return {
+      round,
+      stage: running ? 'announced' : 'closed',
+      attempt: running?.attempt ?? 0,
+      session_id,
+      txid,
+      status: height === null ? seen.status : `${seen.status} (${depth} confirmations)`,
+      height,
+      updates: frozen.updates.length,
+      signal_bytes: frozen.signal_bytes,
+      outpoint: frozen.outpoint,
+      fee_sats: running?.open.find(session => session.id === session_id)?.steps[0]?.fee_sats ?? null,
+      hex,
+      open_sessions: [],
+      announcements: frozen.updates,
+    };
+  });
+  const { round } = beacon;
+  return round && round.stage.name !== 'announced' ? [...done, openRound(beacon, round)] : done;
+}
+
+function openRound(beacon: Beacon, round: Round): RoundDetail {
+  const session = 'session' in round.stage ? round.stage.session : round.open.at(-1);
+  return {
+    round: round.number,
+    stage: round.stage.name,
+    attempt: round.attempt,
+    session_id: session?.id ?? null,
+    txid: session?.steps[0]?.txid ?? null,
+    status: stageText(beacon, round),
+    height: null,
+    updates: round.frozen?.updates.length ?? announceable(beacon).length,
+    signal_bytes: round.frozen?.signal_bytes ?? null,
+    outpoint: round.frozen?.outpoint ?? null,
+    fee_sats: session?.steps[0]?.fee_sats ?? null,
+    hex: null,
+    open_sessions: round.open.map(open => ({
+      session_id: open.id,
+      attempt: open.attempt,
+      authorized: open.sigs.size,
+      members: beacon.participant_pubkeys.length,
+    })),
+    announcements: round.frozen?.updates ?? [],
+  };
+}
