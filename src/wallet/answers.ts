@@ -1,35 +1,45 @@
 import { checkEvidence } from '../beacon/index.ts';
 import { fromHex } from '../crypto/index.ts';
 import type { Ack, Proofs, Rejection, SignalEvidence } from '../messages/index.ts';
-import { shownAnnouncement } from './check.ts';
+import { checkRequest, evidenceOf, shownAnnouncement } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { decideRequest, sendVeto } from './rounds.ts';
 import { type Asked, beaconOf, type MemberBeacon, type Membership, type WalletState } from './state.ts';
 
-/** What an acknowledgement changes. Evidence that comes with it is verified before it is kept. */
-export function decideAck(_state: WalletState, membership: Membership, body: Ack): Decision {
+const nothing: Decision = { events: [], effects: [] };
+
+/**
+ * What an acknowledgement changes: only what was asked for, and only onwards. An aggregator that acknowledges what is
+ * signed, or a leave that nobody asked for, must not talk the wallet out of a lock or of its sessions. Evidence that
+ * comes with it is verified before it is kept.
+ */
+export function decideAck(state: WalletState, membership: Membership, asked: Asked | null, body: Ack): Decision {
   const { cohort } = membership;
   const beacon = beaconOf(membership);
   switch (body.accepted) {
     case 'opt_in':
       return { events: [{ type: 'seated', cohort }], effects: [] };
     case 'leave':
+      if (asked?.slot !== 'leave' || beacon) return { drop: 'nobody asked to leave' };
       return { events: [{ type: 'membership_ended', cohort, reason: 'left' }], effects: [] };
     case 'rebind':
-      return { events: [], effects: [] };
-    case 'did_update':
-      return {
-        events: [{ type: 'update_moved', did: body.did, announcement: body.announcement, state: 'acked' }],
-        effects: [],
-      };
+      return nothing;
+    case 'did_update': {
+      const { did, announcement } = body;
+      const known = updateOf(state, did, announcement);
+      if (!known?.cohorts.includes(cohort)) return { drop: 'an acknowledgement of no update that was sent' };
+      return known.state === 'signed'
+        ? { events: [{ type: 'update_moved', did, announcement, state: 'acked' }], effects: [] }
+        : nothing;
+    }
     case 'did_registration': {
-      if (!beacon) return { drop: 'a registration in a cohort that is not ready' };
-      const bad = badEvidence(membership, body.did, body.signals);
+      if (!beacon?.registrations.has(body.did)) return { drop: 'a registration that nobody asked for' };
+      const bad = badEvidence(state, membership, body.did, body.signals);
       if (bad) return { refuse: `the evidence of earlier signals is wrong: ${bad}` };
       return {
         events: [
-          { type: 'evidence_kept', cohort, signals: body.signals },
+          { type: 'evidence_kept', cohort, signals: only(body.signals, body.did) },
           { type: 'did_registered', cohort, did: body.did, proven: body.proven },
         ],
         effects: [],
@@ -38,16 +48,31 @@ export function decideAck(_state: WalletState, membership: Membership, body: Ack
   }
 }
 
+const updateOf = (state: WalletState, did: string, announcement: string) =>
+  state.dids.get(did)?.updates.find(update => update.announcement === announcement);
+
+const only = (signals: readonly SignalEvidence[], did: string): SignalEvidence[] =>
+  signals.map(signal => ({ ...signal, evidence: evidenceOf(signal.evidence, [did]) }));
+
 /** Why a list of evidence is not what it says; null when all of it verifies. */
-function badEvidence(membership: Membership, did: string, signals: readonly SignalEvidence[]): string | null {
+function badEvidence(
+  state: WalletState,
+  membership: Membership,
+  did: string,
+  signals: readonly SignalEvidence[],
+): string | null {
   const { terms } = membership;
   for (const { signal_bytes, evidence } of signals) {
+    const shown = shownAnnouncement(evidence, did);
+    // A leaf is 32 bytes, and without a nonce any 32 bytes pass for an announcement: the proof of a leaf, or of an empty
+    // index, can be dressed up as one of an update that nobody has, which would end the DID for whoever resolves it.
+    if (shown !== null && !updateOf(state, did, shown))
+      return `signal ${signal_bytes}: it announces an update of ${did} that this wallet never made`;
     const [problem] = checkEvidence(terms.type, {
       signalBytes: fromHex(signal_bytes, 32),
       bitOrder: terms.bit_order,
       evidence,
-      // The past is proven, not judged: what it says of the DID is what it says.
-      expected: [{ did, announcement: shownAnnouncement(evidence, did), registered: false }],
+      expected: [{ did, announcement: shown, registered: false }],
     });
     if (problem) return `signal ${signal_bytes}: ${problem.text}`;
   }
@@ -63,21 +88,35 @@ export function decideProofs(
   env: Env,
 ): Decision {
   const { cohort } = membership;
-  const bad = badEvidence(membership, body.did, body.signals);
+  const { did } = body;
+  if (!state.dids.has(did) && !beacon.registrations.has(did)) return { drop: 'proofs for a DID of somebody else' };
+  const bad = badEvidence(state, membership, did, body.signals);
   if (bad) return { refuse: `the evidence that was asked for is wrong: ${bad}` };
-  const kept: WalletEvent = { type: 'evidence_kept', cohort, signals: body.signals };
+  const signals = only(body.signals, did);
+  const kept: WalletEvent = { type: 'evidence_kept', cohort, signals };
   const held = beacon.held_request;
-  const signal = held && body.signals.find(known => known.session_id === held.body.session_id);
+  const signal = held && signals.find(known => known.session_id === held.body.session_id);
   if (!held || !signal || !('proofs' in held.body.evidence) || !('proofs' in signal.evidence))
     return { events: [kept], effects: [] };
   const evidence = { proofs: { ...held.body.evidence.proofs, ...signal.evidence.proofs } };
-  const again = decideRequest(state, membership, beacon, { ...held.body, evidence }, held.in_reply_to, env);
+  const whole = { ...held.body, evidence };
+  const check = checkRequest(state, membership, beacon, whole, env);
+  const isAwaited = (missing: string): boolean =>
+    missing !== did && [...state.asked.values()].some(a => a.cohort === cohort && a.slot === `proofs ${missing}`);
+  // Several DIDs are asked for one by one: the request waits for the last answer.
+  if (!check.ok && check.missing?.every(isAwaited)) return { events: [kept], effects: [] };
+  const again = decideRequest(state, membership, beacon, whole, held.in_reply_to, env);
   if (!('events' in again)) return { events: [kept], effects: [] };
   return { events: [kept, ...again.events], effects: again.effects };
 }
 
 /** What a refusal ends: a request of this wallet, or its seat. */
-export function decideRejection(membership: Membership, asked: Asked | null, body: Rejection): Decision {
+export function decideRejection(
+  state: WalletState,
+  membership: Membership,
+  asked: Asked | null,
+  body: Rejection,
+): Decision {
   const { cohort } = membership;
   const text = `${body.code}: ${body.text}`;
   const ends = asked?.slot === 'opt_in' || (!asked && (body.code === 'seat_dropped' || body.code === 'advert_closed'));
@@ -92,21 +131,24 @@ export function decideRejection(membership: Membership, asked: Asked | null, bod
         events: [{ type: 'registration_refused', cohort, did, code: body.code, text: body.text }],
         effects: [],
       };
-    case 'update':
-      return {
-        events: [{ type: 'update_moved', did, announcement: rest[1]!, state: 'refused', text }],
-        effects: [],
-      };
+    case 'update': {
+      const announcement = rest[1]!;
+      const known = updateOf(state, did, announcement);
+      // Whoever was given a signature for it cannot refuse it any more: that would open the way for another one.
+      return known && (known.state === 'signed' || known.state === 'acked')
+        ? { events: [{ type: 'update_moved', did, announcement, state: 'refused', text, cohort }], effects: [] }
+        : nothing;
+    }
     case 'proofs':
       return refusedProofs(membership, text);
     default:
-      return { refuse: text };
+      return nothing;
   }
 }
 
 function refusedProofs(membership: Membership, text: string): Decision {
   const held = beaconOf(membership)?.held_request;
-  if (!held) return { refuse: text };
+  if (!held) return nothing;
   const { cohort } = membership;
   const { session_id } = held.body;
   const why = `the proofs of its DIDs did not come: ${text}`;

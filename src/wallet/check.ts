@@ -96,7 +96,7 @@ export function checkRequest(
   if (!Array.isArray(announced)) return announced;
   return {
     ok: true,
-    evidence,
+    evidence: evidenceOf(evidence, concernedDids(state, beacon)),
     facts: {
       session_id: body.session_id,
       round: body.round,
@@ -148,12 +148,23 @@ function checkTransaction(
   };
 }
 
-const spends = (session: MemberSession, outpoint: { txid: string; vout: number }): boolean =>
-  session.outpoint.txid === outpoint.txid && session.outpoint.vout === outpoint.vout;
+interface Spend {
+  outpoint: { txid: string; vout: number };
+  signal_bytes: string;
+}
+
+const isSameSpend = (session: MemberSession, { outpoint, signal_bytes }: Spend): boolean =>
+  session.outpoint.txid === outpoint.txid &&
+  session.outpoint.vout === outpoint.vout &&
+  session.signal_bytes === signal_bytes;
 
 /** Sessions that a partial signature of this wallet left for, and whose outpoint is not settled six deep. */
 export const openSessions = (beacon: MemberBeacon): MemberSession[] =>
   [...beacon.sessions.values()].filter(session => session.stage.name === 'signed' && session.settled === null);
+
+/** The open session that forbids to sign this: only its own outpoint with its own bytes may be signed again. */
+export const rivalOf = (beacon: MemberBeacon, spend: Spend): MemberSession | undefined =>
+  openSessions(beacon).find(session => !isSameSpend(session, spend));
 
 function checkOutpoint(
   membership: Membership,
@@ -164,16 +175,21 @@ function checkOutpoint(
 ): Extract<Check, { ok: false }> | null {
   const refuse = (code: VetoCode, text: string) => no(code, text) as Extract<Check, { ok: false }>;
   const { prevout } = step;
-  const open = openSessions(beacon);
-  const same = open.some(session => spends(session, prevout) && session.signal_bytes === signalBytes);
-  const rival = open.find(session => !(spends(session, prevout) && session.signal_bytes === signalBytes));
+  const spend = { outpoint: prevout, signal_bytes: signalBytes };
+  const rival = rivalOf(beacon, spend);
   if (rival)
     return refuse(
       'open_session',
       `session ${rival.session_id} is open: only ${rival.outpoint.txid}:${rival.outpoint.vout} with signal bytes ${rival.signal_bytes} is signed until the chain settles it`,
     );
+  const same = openSessions(beacon).find(session => isSameSpend(session, spend));
   const { chain } = env;
-  if (!chain) return same ? null : refuse('no_chain_view', 'the wallet cannot see the chain');
+  if (!chain) {
+    if (!same) return refuse('no_chain_view', 'the wallet cannot see the chain');
+    return same.outpoint.value_sats === prevout.value_sats
+      ? null
+      : refuse('outpoint_value', `the output held ${same.outpoint.value_sats} sat when it was signed before`);
+  }
   const utxo = chain.utxos.find(candidate => candidate.txid === prevout.txid && candidate.vout === prevout.vout);
   if (!utxo)
     return refuse(
@@ -189,7 +205,9 @@ function checkOutpoint(
   const last = Math.max(
     0,
     ...[...beacon.sessions.values()]
-      .filter(session => session.stage.name === 'signed' && session.signal_bytes !== signalBytes)
+      // One whose outpoint went elsewhere announced nothing.
+      .filter(session => session.stage.name === 'signed' && session.settled?.announced !== false)
+      .filter(session => session.signal_bytes !== signalBytes)
       .map(session => session.checked_at),
   );
   // A tenth of slack: two clocks never agree to the second.
@@ -203,17 +221,22 @@ function checkAnnounced(
   state: WalletState,
   membership: Membership,
   beacon: MemberBeacon,
-  body: AuthorizeBeaconSignalRequest,
+  body: Pick<AuthorizeBeaconSignalRequest, 'signal_bytes' | 'evidence'>,
 ): SessionFacts['updates'] | Extract<Check, { ok: false }> {
   const refuse = (code: VetoCode, text: string, missing?: string[]) =>
     no(code, text, missing) as Extract<Check, { ok: false }>;
   const { terms } = membership;
+  // Kept for ever and believed later, so not even one that nothing is expected of may be of the other kind.
+  if ('map' in body.evidence !== (terms.type === 'CASBeacon'))
+    return refuse('evidence_invalid', `this is no evidence of a ${terms.type}`);
   const updates: SessionFacts['updates'] = [];
   const expected = concernedDids(state, beacon).map(did => {
     const own = state.dids.get(did);
     const shown = shownAnnouncement(body.evidence, did);
     const candidate =
-      own && shown !== null ? candidates(own, membership.cohort).find(u => u.announcement === shown) : undefined;
+      own && shown !== null
+        ? candidates(own, membership.cohort, beacon, body.signal_bytes).find(u => u.announcement === shown)
+        : undefined;
     if (candidate) updates.push({ did, version: candidate.version, announcement: candidate.announcement });
     return {
       did,
@@ -237,16 +260,73 @@ function checkAnnounced(
       problem.code === 'wrong_announcement' ? 'wrong_announcement' : 'evidence_invalid',
       `${problem.subject ?? 'evidence'}: ${problem.text}`,
     );
+  const locked = versionLock(state, updates);
+  return locked === null ? updates : refuse('version_locked', locked);
+}
+
+/** Which of these updates is one too many of its version, in words; null if none is. */
+function versionLock(state: WalletState, updates: SessionFacts['updates']): string | null {
   for (const { did, version, announcement } of updates) {
-    const locked = state.dids
-      .get(did)!
-      .updates.find(
+    const committed = state.dids
+      .get(did)
+      ?.updates.find(
         update => update.version === version && update.announcement !== announcement && isCommitted(update.state),
       );
-    if (locked)
-      return refuse('version_locked', `${did}: version ${version} is locked to the update ${locked.announcement}`);
+    if (committed) return `${did}: version ${version} is locked to the update ${committed.announcement}`;
   }
-  return updates;
+  return null;
+}
+
+/**
+ * Why a session that was checked must not be signed any more; null if nothing changed. Between the check and the
+ * signature lies the aggregator's pleasure: meanwhile another cohort may have signed another update of the same
+ * version, a DID may have come to name the address, an update may have been replaced.
+ */
+export function checkStillGood(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  session: MemberSession,
+): { code: VetoCode; text: string } | null {
+  const rival = rivalOf(beacon, session);
+  if (rival) return { code: 'open_session', text: `session ${rival.session_id} is open: nothing else is signed` };
+  const { signal_bytes, updates } = session;
+  const evidence = heldEvidence(beacon, signal_bytes);
+  for (const did of concernedDids(state, beacon)) {
+    if (!holdsEvidence(beacon, signal_bytes, did)) return { code: 'evidence_missing', text: `no proof for ${did}` };
+    const checked = updates.find(update => update.did === did)?.announcement ?? null;
+    if (shownAnnouncement(evidence, did) !== checked)
+      return { code: 'wrong_announcement', text: `${did}: the signal says more of it than was checked` };
+  }
+  for (const { did, announcement } of updates) {
+    const own = state.dids.get(did);
+    const allowed = own ? candidates(own, membership.cohort, beacon, signal_bytes) : [];
+    if (!allowed.some(update => update.announcement === announcement))
+      return {
+        code: 'wrong_announcement',
+        text: `${did}: the update ${announcement} was replaced or refused meanwhile`,
+      };
+  }
+  const locked = versionLock(state, updates);
+  return locked === null ? null : { code: 'version_locked', text: locked };
+}
+
+function heldEvidence(beacon: MemberBeacon, signalBytes: string): Evidence {
+  const held = beacon.signals.get(signalBytes);
+  return held?.map ? { map: held.map } : { proofs: Object.fromEntries(held?.proofs ?? []) };
+}
+
+/** Whether the wallet holds what a resolver of this DID needs of a signal. */
+export function holdsEvidence(beacon: MemberBeacon, signalBytes: string, did: string): boolean {
+  const held = beacon.signals.get(signalBytes);
+  return held !== undefined && (held.map !== null || held.proofs.has(did));
+}
+
+/** The part of the evidence that is about these DIDs: what nobody verified must not be kept. */
+export function evidenceOf(evidence: Evidence, dids: readonly string[]): Evidence {
+  if ('map' in evidence) return evidence;
+  const { proofs } = evidence;
+  return { proofs: Object.fromEntries(dids.flatMap(did => (Object.hasOwn(proofs, did) ? [[did, proofs[did]!]] : []))) };
 }
 
 /** Proofs of the same signal that came otherwise, as with a registration or an answered proof request, count too. */
@@ -267,15 +347,24 @@ function isBefore(beacon: MemberBeacon, signalBytes: string, did: string): boole
 export const isCommitted = (state: UpdateState): boolean =>
   state === 'locked' || state === 'broadcast' || state === 'final' || state === 'returned';
 
-/** Updates that this cohort may announce: the next version's, sent there and neither replaced nor refused. */
-function candidates(own: WalletDid, cohort: string) {
+/**
+ * Updates that this cohort may announce: the next version's, sent there and neither replaced nor refused. What was
+ * signed for these bytes before may be signed for them again, even if another cohort has announced it meanwhile.
+ */
+function candidates(own: WalletDid, cohort: string, beacon: MemberBeacon, signalBytes: string) {
+  const signed = new Set(
+    [...beacon.sessions.values()]
+      .filter(session => session.stage.name === 'signed' && session.signal_bytes === signalBytes)
+      .flatMap(session => session.updates.map(update => update.announcement)),
+  );
   const next = own.updates.find(update => !['final', 'replaced', 'refused'].includes(update.state))?.version;
   return own.updates.filter(
     update =>
-      update.version === next &&
-      update.cohorts.includes(cohort) &&
-      update.state !== 'replaced' &&
-      update.state !== 'refused',
+      signed.has(update.announcement) ||
+      (update.version === next &&
+        update.cohorts.includes(cohort) &&
+        update.state !== 'replaced' &&
+        update.state !== 'refused'),
   );
 }
 

@@ -16,13 +16,13 @@ import {
   decideSigned,
   decideStatus,
 } from './rounds.ts';
-import { beaconOf, type MemberBeacon, type Membership, type WalletState } from './state.ts';
+import { type Asked, beaconOf, type MemberBeacon, type Membership, type WalletState } from './state.ts';
 
 /** What follows from one input, as facts to store and effects to carry out. Pure, as the cohort's `decide`. */
 export function decide(state: WalletState, input: Input, env: Env): Decision {
   switch (input.type) {
     case 'join':
-      return state.cohorts.has(input.cohort) ? { refuse: 'this wallet joined that cohort already' } : decideJoin(input);
+      return decideJoin(state, input);
     case 'add_did':
       return addDid(state, input);
     case 'submit_update':
@@ -50,9 +50,13 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
   const { update, did, cohorts } = input;
   const version = update.targetVersionId;
   const announcement = toHex(announcementOf(update));
-  const rival = own.updates.find(known => known.version === version && known.announcement !== announcement);
-  if (rival && (isCommitted(rival.state) || rival.state === 'frozen'))
-    return { refuse: `version ${version} has the update ${rival.announcement}, which is ${rival.state}` };
+  const rival = own.updates.find(
+    known =>
+      known.version === version &&
+      known.announcement !== announcement &&
+      (isCommitted(known.state) || known.state === 'frozen'),
+  );
+  if (rival) return { refuse: `version ${version} has the update ${rival.announcement}, which is ${rival.state}` };
   const effects: Effect[] = [];
   for (const cohort of cohorts) {
     const membership = state.cohorts.get(cohort);
@@ -85,6 +89,8 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
   const { cohort } = membership;
   if (input.type === 'set_signed') return decideSetSigned(membership, input.sig);
   if (input.type === 'leave') {
+    if (membership.phase.name === 'ready' || membership.phase.name === 'ended')
+      return { refuse: `there is no seat to give back: the membership is ${membership.phase.name}` };
     const body = { participant_pk: membership.participant_pk, reason: input.reason };
     return { events: [], effects: [{ type: 'send', cohort, message: { type: 'leave', body }, slot: 'leave' }] };
   }
@@ -98,7 +104,7 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
     case 'nonce_lost':
       return decideNonceLost(cohort, beacon, input.session_id);
     case 'signed':
-      return decideSigned(cohort, beacon, input.session_id, input.sig);
+      return decideSigned(state, membership, beacon, input.session_id, input.sig);
     case 'look':
       return decideLook(state, membership, beacon, env);
   }
@@ -121,7 +127,9 @@ function decideMessage(state: WalletState, envelope: Envelope, env: Env): Decisi
   if (!membership) return { drop: 'no cohort of this wallet' };
   if (envelope.from !== membership.terms.transport_key)
     return { drop: 'not from the transport key of the agreed advert' };
-  const asked = envelope.in_reply_to === undefined ? null : (state.asked.get(envelope.in_reply_to) ?? null);
+  const known = envelope.in_reply_to === undefined ? undefined : state.asked.get(envelope.in_reply_to);
+  // Another aggregator's answer to what this one was asked answers nothing.
+  const asked = known?.cohort === membership.cohort ? known : null;
   const decision = decideFrom(state, membership, envelope, asked, env);
   if (!asked || !('events' in decision)) return decision;
   const answered: WalletEvent = { type: 'answered', envelope_id: envelope.in_reply_to! };
@@ -132,14 +140,14 @@ function decideFrom(
   state: WalletState,
   membership: Membership,
   envelope: Envelope,
-  asked: Parameters<typeof decideRejection>[1],
+  asked: Asked | null,
   env: Env,
 ): Decision {
   switch (envelope.type) {
     case 'ack':
-      return decideAck(state, membership, envelope.body);
+      return decideAck(state, membership, asked, envelope.body);
     case 'rejection':
-      return decideRejection(membership, asked, envelope.body);
+      return decideRejection(state, membership, asked, envelope.body);
     case 'cohort_set':
       return decideSet(membership, envelope.body, env);
     case 'cohort_ready':
@@ -163,7 +171,7 @@ function decideFrom(
     case 'authorize_beacon_signal_request':
       return decideRequest(state, membership, beacon, envelope.body, envelope.id, env);
     case 'aggregated_nonce':
-      return decideAggregatedNonce(membership, beacon, envelope.body);
+      return decideAggregatedNonce(state, membership, beacon, envelope.body, envelope.id);
     case 'signal_status':
       return decideStatus(membership, beacon, envelope.body);
     case 'round_aborted':

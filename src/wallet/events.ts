@@ -26,7 +26,15 @@ export type WalletEvent =
       names: string[];
       cohorts: string[];
     }
-  | { type: 'update_moved'; did: string; announcement: string; state: UpdateState; text?: string }
+  | {
+      type: 'update_moved';
+      did: string;
+      announcement: string;
+      state: UpdateState;
+      text?: string;
+      /** Who refused it, where it was sent to several. */
+      cohort?: string;
+    }
   | {
       type: 'joined';
       cohort: string;

@@ -6,9 +6,9 @@ import type {
   MemberPhase,
   MemberSession,
   Membership,
-  UpdateState,
   WalletDid,
   WalletState,
+  WalletUpdate,
 } from './state.ts';
 
 type Event = Stored<WalletEvent>;
@@ -32,7 +32,7 @@ export function evolve(state: WalletState, event: Event): WalletState {
     case 'update_signed':
       return withDid(state, event.did, own => signed(own, event));
     case 'update_moved':
-      return withDid(state, event.did, own => moved(own, event.announcement, event.state, event.text));
+      return withDid(state, event.did, own => moved(own, event));
     case 'joined': {
       const { type: _, at, ...membership } = event;
       state.cohorts.set(event.cohort, { ...membership, joined_at: at, phase: { name: 'asked' }, last_abort: null });
@@ -91,24 +91,42 @@ const withHeld = (state: WalletState, cohort: string, beacon: MemberBeacon, held
   withPhase(state, cohort, () => ({ name: 'ready', beacon: { ...beacon, held_request: held } }));
 
 function signed(own: WalletDid, event: Of<'update_signed'>): WalletDid {
-  const { version, announcement, update, cohorts } = event;
+  const { version, announcement, update } = event;
   for (const address of event.names) own.named.add(address);
+  const before = own.updates.find(known => known.announcement === announcement);
   const others = own.updates.filter(known => known.announcement !== announcement);
-  const updates = [...others, { version, announcement, update, cohorts, state: 'signed' as const, text: null }];
+  const isNew = !before || before.state === 'refused' || before.state === 'replaced';
+  const cohorts = [...new Set([...(before?.cohorts ?? []), ...event.cohorts])];
+  // Sent once more, as a returned one is, it stays what it was: a lock does not open by signing again.
+  const state = isNew ? ('signed' as const) : before.state;
+  const updates = [...others, { version, announcement, update, cohorts, state, text: null }];
   return { ...own, updates: updates.sort((a, b) => a.version - b.version) };
 }
 
-function moved(own: WalletDid, announcement: string, to: UpdateState, text?: string): WalletDid {
-  const target = own.updates.find(update => update.announcement === announcement);
+function moved(
+  own: WalletDid,
+  event: Pick<Of<'update_moved'>, 'announcement' | 'state' | 'text' | 'cohort'>,
+): WalletDid {
+  const { announcement, state, text = null } = event;
+  const position = own.updates.findIndex(update => update.announcement === announcement);
+  const target = own.updates[position];
   return {
     ...own,
-    updates: own.updates.map(update => {
-      if (update.announcement === announcement) return { ...update, state: to, text: text ?? null };
+    updates: own.updates.map((update, i) => {
+      if (i === position) return refusedByOne(update, event) ?? { ...update, state, text };
       // The aggregator took the newer one: the older one of that version is never announced any more.
-      const gone = to === 'acked' && update.version === target?.version && update.state === 'acked';
+      const gone = state === 'acked' && i < position && update.version === target?.version && update.state === 'acked';
       return gone ? { ...update, state: 'replaced' } : update;
     }),
   };
+}
+
+/** One of several cohorts refused it: there it will not be announced, in the others it may. */
+function refusedByOne(update: WalletUpdate, event: Pick<Of<'update_moved'>, 'state' | 'text' | 'cohort'>) {
+  const cohorts = update.cohorts.filter(cohort => cohort !== event.cohort);
+  return event.state === 'refused' && event.cohort !== undefined && cohorts.length > 0
+    ? { ...update, cohorts, text: event.text ?? null }
+    : null;
 }
 
 function ready(phase: MemberPhase, event: Of<'cohort_ready'>): MemberPhase {
@@ -239,7 +257,7 @@ function lockUpdates(state: WalletState, session: MemberSession): WalletState {
     const own = state.dids.get(did);
     const known = own?.updates.find(update => update.announcement === announcement);
     if (known && known.state !== 'broadcast' && known.state !== 'final')
-      withDid(state, did, d => moved(d, announcement, 'locked'));
+      withDid(state, did, d => moved(d, { announcement, state: 'locked' }));
   }
   return state;
 }

@@ -1,13 +1,17 @@
 import { curve } from '#curve';
 import { beaconOf as beaconOfKeys } from '../cohort/keys.ts';
-import { fromHex } from '../crypto/index.ts';
+import { fromHex, isHex } from '../crypto/index.ts';
 import { type CohortReady, type CohortSet, cohortSetStatement, xOnlyOf } from '../messages/index.ts';
 import type { Decision, Effect, Env, Input } from './inputs.ts';
-import type { Membership, ProposedSet } from './state.ts';
+import type { Membership, ProposedSet, WalletState } from './state.ts';
 
-/** Sends the opt-in and keeps the advert that was agreed to. */
-export function decideJoin(input: Extract<Input, { type: 'join' }>): Decision {
+/** Sends the opt-in and keeps the advert that was agreed to. A cohort key or transport key serves once. */
+export function decideJoin(state: WalletState, input: Extract<Input, { type: 'join' }>): Decision {
+  if (state.cohorts.has(input.cohort)) return { refuse: 'this wallet joined that cohort already' };
   const { type: _, opt_in, ...membership } = input;
+  for (const known of state.cohorts.values())
+    if (known.participant_pk === opt_in.participant_pubkey || known.transport === input.transport)
+      return { refuse: `a key of this opt-in was used in cohort ${known.cohort} already` };
   return {
     events: [{ type: 'joined', ...membership, participant_pk: opt_in.participant_pubkey }],
     effects: [{ type: 'send', cohort: input.cohort, message: { type: 'opt_in', body: opt_in }, slot: 'opt_in' }],
@@ -73,6 +77,10 @@ const sendSetAck = (cohort: string, set: ProposedSet, sig: string): Effect => ({
 export function decideSetSigned(membership: Membership, sig: string): Decision {
   const { phase, cohort } = membership;
   if (phase.name !== 'proposed' || phase.sig) return { drop: 'no set waits for a signature' };
+  // It may be of an earlier set, whose signature took longer than the next proposal.
+  const key = fromHex(xOnlyOf(membership.participant_pk));
+  if (!isHex(sig, 64) || !curve.verifySchnorr(setStatement(membership, phase.set), key, fromHex(sig)))
+    return { drop: 'not a signature over the set that waits for one' };
   return { events: [{ type: 'set_signed', cohort, sig }], effects: [sendSetAck(cohort, phase.set, sig)] };
 }
 

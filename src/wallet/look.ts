@@ -1,13 +1,15 @@
 import { confirmations, MIN_CONFIRMATIONS } from '../bitcoin/index.ts';
 import type { ChainTx, ChainView } from '../cohort/index.ts';
-import { isCommitted, openSessions } from './check.ts';
+import { holdsEvidence, openSessions } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { askProofs } from './rounds.ts';
 import {
+  beaconOf,
   concernedDids,
   type HeldSignal,
   type MemberBeacon,
+  type MemberSession,
   type Membership,
   type UpdateState,
   type WalletState,
@@ -24,7 +26,8 @@ export function decideLook(state: WalletState, membership: Membership, beacon: M
   const events: WalletEvent[] = [];
   const seen = new Map<string, HeldSignal['seen']>();
   for (const tx of chain.history) {
-    if (!tx.spends || tx.signal === null) continue;
+    // The deepest counts, should the same bytes have been announced twice.
+    if (!tx.spends || tx.signal === null || seen.has(tx.signal)) continue;
     const now = sight(tx, chain);
     seen.set(tx.signal, now);
     const before = beacon.signals.get(tx.signal)?.seen;
@@ -34,7 +37,7 @@ export function decideLook(state: WalletState, membership: Membership, beacon: M
   for (const [signal_bytes, held] of beacon.signals)
     if (held.seen.status !== 'unseen' && !seen.has(signal_bytes))
       events.push({ type: 'signal_seen', cohort, signal_bytes, status: 'unseen', txid: null, height: null });
-  events.push(...settle(cohort, beacon, chain), ...moveUpdates(state, beacon, chain, seen));
+  events.push(...settle(cohort, beacon, chain), ...moveUpdates(state, cohort, chain, seen));
   return { events, effects: askForMissing(state, cohort, beacon, [...seen.keys()]) };
 }
 
@@ -60,36 +63,68 @@ function settle(cohort: string, beacon: MemberBeacon, chain: ChainView): WalletE
   });
 }
 
-/** The own updates follow the signals that announce them; one whose outpoint went elsewhere comes back. */
+/** A session of any cohort that announces one of the wallet's updates, and what became of it. */
+interface Witness {
+  did: string;
+  status: HeldSignal['seen']['status'];
+  /** A partial signature left for it, and its outpoint may still be spent by it. */
+  isOpen: boolean;
+}
+
+/**
+ * The own updates follow the signals that announce them, whichever cohort's they are; one that was signed for comes back
+ * when every outpoint that it was signed for went elsewhere.
+ */
 function moveUpdates(
   state: WalletState,
-  beacon: MemberBeacon,
+  cohort: string,
   chain: ChainView,
   seen: ReadonlyMap<string, HeldSignal['seen']>,
 ): WalletEvent[] {
-  const moves = new Map<string, Extract<WalletEvent, { type: 'update_moved' }>>();
-  const move = (did: string, announcement: string, to: UpdateState) =>
-    moves.set(`${did} ${announcement}`, { type: 'update_moved', did, announcement, state: to });
-  for (const session of beacon.sessions.values()) {
-    const now = seen.get(session.signal_bytes);
-    for (const { did, announcement } of session.updates) {
-      const known = state.dids.get(did)?.updates.find(update => update.announcement === announcement);
-      if (!known) continue;
-      if (now) {
-        const to = now.status === 'final' ? 'final' : 'broadcast';
-        if (known.state !== to) move(did, announcement, to);
-      } else if (known.state === 'broadcast' || known.state === 'final') move(did, announcement, 'locked');
-      else if (known.state === 'locked') {
-        const spender = spenderOf(chain, session.outpoint);
-        if (spender && spender.signal !== session.signal_bytes && depth(spender, chain) >= MIN_CONFIRMATIONS)
-          move(did, announcement, 'returned');
+  return [...witnessesOf(state, cohort, chain, seen)].flatMap(([announcement, witnesses]): WalletEvent[] => {
+    const { did } = witnesses[0]!;
+    const known = state.dids.get(did)?.updates.find(update => update.announcement === announcement);
+    if (!known) return [];
+    const to = nextState(known.state, witnesses);
+    return to === known.state ? [] : [{ type: 'update_moved', did, announcement, state: to }];
+  });
+}
+
+/** By announcement: this cohort's sessions as the chain shows them now, the others' as the wallet saw them last. */
+function witnessesOf(
+  state: WalletState,
+  cohort: string,
+  chain: ChainView,
+  seen: ReadonlyMap<string, HeldSignal['seen']>,
+): Map<string, Witness[]> {
+  const witnesses = new Map<string, Witness[]>();
+  for (const membership of state.cohorts.values()) {
+    const beacon = beaconOf(membership);
+    const isHere = membership.cohort === cohort;
+    for (const session of beacon?.sessions.values() ?? []) {
+      const sight = isHere ? seen.get(session.signal_bytes) : beacon?.signals.get(session.signal_bytes)?.seen;
+      const isGone = isHere ? wentElsewhere(session, chain) : session.settled?.announced === false;
+      const witness = { status: sight?.status ?? 'unseen', isOpen: session.stage.name === 'signed' && !isGone };
+      for (const { did, announcement } of session.updates) {
+        const others = witnesses.get(announcement);
+        if (others) others.push({ did, ...witness });
+        else witnesses.set(announcement, [{ did, ...witness }]);
       }
     }
   }
-  return [...moves.values()].filter(event => {
-    const known = state.dids.get(event.did)!.updates.find(update => update.announcement === event.announcement)!;
-    return event.state !== 'returned' || isCommitted(known.state);
-  });
+  return witnesses;
+}
+
+function wentElsewhere(session: MemberSession, chain: ChainView): boolean {
+  const spender = spenderOf(chain, session.outpoint);
+  return spender !== undefined && spender.signal !== session.signal_bytes && depth(spender, chain) >= MIN_CONFIRMATIONS;
+}
+
+function nextState(now: UpdateState, witnesses: readonly Witness[]): UpdateState {
+  if (witnesses.some(witness => witness.status === 'final')) return 'final';
+  if (witnesses.some(witness => witness.status !== 'unseen')) return 'broadcast';
+  if (now === 'broadcast' || now === 'final') return 'locked';
+  return now === 'locked' && !witnesses.some(witness => witness.isOpen) ? 'returned' : now;
 }
 
 /** A missing proof makes a DID unresolvable, so it is asked for at once, and again until it comes. */
@@ -98,10 +133,4 @@ function askForMissing(state: WalletState, cohort: string, beacon: MemberBeacon,
   return concernedDids(state, beacon)
     .filter(did => !waiting.has(`proofs ${did}`) && signals.some(bytes => !holdsEvidence(beacon, bytes, did)))
     .map(did => askProofs(cohort, beacon, did));
-}
-
-/** Whether the wallet holds what a resolver of this DID needs of a signal. */
-export function holdsEvidence(beacon: MemberBeacon, signalBytes: string, did: string): boolean {
-  const held = beacon.signals.get(signalBytes);
-  return held !== undefined && (held.map !== null || held.proofs.has(did));
 }

@@ -1,8 +1,13 @@
 import { curve } from '#curve';
 import { parseTx, verifySignal } from '../bitcoin/index.ts';
 import { fromHex } from '../crypto/index.ts';
-import type { AggregatedNonce, AuthorizeBeaconSignalRequest, SignalStatus } from '../messages/index.ts';
-import { checkRequest, openSessions } from './check.ts';
+import {
+  type AggregatedNonce,
+  type AuthorizeBeaconSignalRequest,
+  type SignalStatus,
+  toPlainText,
+} from '../messages/index.ts';
+import { checkRequest, checkStillGood } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import type { MemberBeacon, MemberSession, Membership, WalletState } from './state.ts';
@@ -56,16 +61,37 @@ const isUnsigned = ({ stage }: MemberSession): boolean => stage.name !== 'signed
 export const sendVeto = (
   cohort: string,
   session_id: string,
-  in_reply_to: string,
+  in_reply_to: string | undefined,
   code: string,
   text: string,
 ): Effect => ({
   type: 'send',
   cohort,
   session: session_id,
-  in_reply_to,
-  message: { type: 'veto', body: { session_id, code, text: text.slice(0, 1000) } },
+  ...(in_reply_to === undefined ? {} : { in_reply_to }),
+  message: { type: 'veto', body: { session_id, code, text: toPlainText(text, 1000) } },
 });
+
+/** A session that was good when it was checked and is not any more: it is never signed, and the aggregator learns why. */
+function giveUp(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  session: MemberSession,
+  inReplyTo?: string,
+): Decision | null {
+  const bad = checkStillGood(state, membership, beacon, session);
+  if (!bad) return null;
+  const { cohort } = membership;
+  const { session_id } = session;
+  return {
+    events: [
+      { type: 'session_vetoed', cohort, session_id, ...bad },
+      { type: 'session_lost', cohort, session_id },
+    ],
+    effects: [sendVeto(cohort, session_id, inReplyTo, bad.code, bad.text)],
+  };
+}
 
 export const askProofs = (
   cohort: string,
@@ -150,7 +176,13 @@ export function decideNonceLost(cohort: string, beacon: MemberBeacon, session_id
 }
 
 /** One aggregated nonce a session, the first. A second one would be how an aggregator steals a key. */
-export function decideAggregatedNonce(membership: Membership, beacon: MemberBeacon, body: AggregatedNonce): Decision {
+export function decideAggregatedNonce(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  body: AggregatedNonce,
+  inReplyTo: string,
+): Decision {
   const { cohort } = membership;
   const session = beacon.sessions.get(body.session_id);
   if (!session) return { drop: 'an aggregated nonce for a session that was never checked' };
@@ -169,26 +201,33 @@ export function decideAggregatedNonce(membership: Membership, beacon: MemberBeac
     return { refuse: `${session.steps.length} aggregated nonces are due` };
   if (!body.agg_nonce.flat().every(isPointOrInfinity))
     return { refuse: 'the aggregated nonce is no point on secp256k1' };
-  const rival = openSessions(beacon).find(
-    open =>
-      open.signal_bytes !== session.signal_bytes ||
-      open.outpoint.txid !== session.outpoint.txid ||
-      open.outpoint.vout !== session.outpoint.vout,
+  return (
+    giveUp(state, membership, beacon, session, inReplyTo) ?? {
+      events: [{ type: 'agg_nonce_received', cohort, session_id: body.session_id, agg_nonce: body.agg_nonce }],
+      effects: [],
+    }
   );
-  if (rival) return { refuse: `session ${rival.session_id} is open: nothing else is signed for this address` };
-  return {
-    events: [{ type: 'agg_nonce_received', cohort, session_id: body.session_id, agg_nonce: body.agg_nonce }],
-    effects: [],
-  };
 }
 
 const INFINITY = '00'.repeat(33);
 const isPointOrInfinity = (point: string): boolean => point === INFINITY || curve.isCompressedPoint(fromHex(point));
 
-/** The partial signature is stored by the same commit that queues it, and only ever sent again as it is. */
-export function decideSigned(cohort: string, beacon: MemberBeacon, session_id: string, sig: string[]): Decision {
+/**
+ * The partial signature is stored by the same commit that queues it, and only ever sent again as it is. Here it leaves,
+ * so here is the last look: two cohorts may have come this far with two updates of one version.
+ */
+export function decideSigned(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  session_id: string,
+  sig: string[],
+): Decision {
   const session = beacon.sessions.get(session_id);
   if (session?.stage.name !== 'to_sign') return { drop: 'no session waits for a signature' };
+  const over = giveUp(state, membership, beacon, session);
+  if (over) return over;
+  const { cohort } = membership;
   const { agg_nonce } = session.stage;
   return {
     events: [{ type: 'session_signed', cohort, session_id, agg_nonce, sig }],

@@ -51,12 +51,12 @@ export function createNonceJar(): NonceJar {
       );
     },
     sign(session, { secretKey, participant_pubkeys, messages, agg_nonce }) {
-      const nonces = jar.get(session);
-      if (!nonces || nonces.length !== messages.length || agg_nonce.length !== messages.length)
-        throw new Error(`session ${session} has no nonces to sign with`);
+      const nonces = jar.get(session) ?? [];
       jar.delete(session);
-      const keySet = keySetOf(participant_pubkeys);
       try {
+        if (nonces.length === 0 || nonces.length !== messages.length || agg_nonce.length !== messages.length)
+          throw new Error(`session ${session} has no nonces to sign with`);
+        const keySet = keySetOf(participant_pubkeys);
         return nonces.map((nonce, i) => {
           const [first, second] = agg_nonce[i]!;
           const aggNonce = concatBytes(fromHex(first, 33), fromHex(second, 33));
