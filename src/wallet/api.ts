@@ -13,14 +13,32 @@ export interface WalletApi {
   ready(cohort: string): Promise<{ beacon_address: string; participant_pubkeys: string[] }>;
   leave(cohort: string): Promise<void>;
   /** Makes an identifier. `cohort` puts that cohort's beacon into an `x` identifier's first document. */
-  createDid(request: { kind: 'x' | 'k'; cohort?: string; name?: string; singleton?: boolean }): Promise<{ did: string; document: DidDocument }>;
+  createDid(request: {
+    kind: 'x' | 'k';
+    cohort?: string;
+    name?: string;
+    singleton?: boolean;
+  }): Promise<{ did: string; document: DidDocument }>;
   /** Registers a DID and takes the proofs of the past, checked against the chain. Resolves when it was answered. */
-  register(request: { did: string; cohort: string }): Promise<{ did: string; cohort: string; proven: boolean; signals: number }>;
+  register(request: {
+    did: string;
+    cohort: string;
+  }): Promise<{ did: string; cohort: string; proven: boolean; signals: number }>;
   /** Resolves the DID afresh, signs the patch as its next version, dry-runs it, and sends it to the cohorts (all that hold the DID if left out). */
-  update(request: { did: string; patch: Patch; cohorts?: string[] }): Promise<{ did: string; version: number; announcement: string; cohorts: string[]; state: string }>;
+  update(request: {
+    did: string;
+    patch: Patch;
+    cohorts?: string[];
+  }): Promise<{ did: string; version: number; announcement: string; cohorts: string[]; state: string }>;
   sidecar(did: string): Sidecar;
   /** Resolves any DID: own ones with the wallet's sidecar, others with the one given. */
-  resolve(request: { did: string; sidecar?: unknown; versionId?: string; versionTime?: string; minConf?: number }): Promise<Resolution>;
+  resolve(request: {
+    did: string;
+    sidecar?: unknown;
+    versionId?: string;
+    versionTime?: string;
+    minConf?: number;
+  }): Promise<Resolution>;
   status(): WalletStatus;
 }
 
@@ -55,7 +73,13 @@ export interface DidView {
   did: string;
   name: string | null;
   /** drafted: in no cohort yet; registered: held by an aggregator; listed: its document names the beacon. */
-  beacons: { cohort: string; address: string; state: 'drafted' | 'asked' | 'registered' | 'listed' | 'refused'; text: string | null; missing_proofs: number }[];
+  beacons: {
+    cohort: string;
+    address: string;
+    state: 'drafted' | 'asked' | 'registered' | 'listed' | 'refused';
+    text: string | null;
+    missing_proofs: number;
+  }[];
   updates: { version: number; announcement: string; state: string; text: string | null }[];
 }
 

@@ -1,0 +1,299 @@
+import { curve } from '#curve';
+import type { ChainView } from '../cohort/index.ts';
+import { type Bytes, toHex } from '../crypto/index.ts';
+import type { Envelope } from '../messages/index.ts';
+import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
+import type { Eye } from '../shell/eye.ts';
+import type { KeyStore } from '../shell/keystore.ts';
+import type { Mail } from '../shell/mail.ts';
+import type { OutboxItem, Store } from '../store/types.ts';
+import {
+  beaconOf,
+  createNonceJar,
+  type Decision,
+  decide,
+  type Effect,
+  emptyWallet,
+  evolve,
+  type Input,
+  type Job,
+  jobsOf,
+  type WalletEvent,
+  type WalletState,
+} from './core.ts';
+
+/** One log for the whole wallet: its DIDs and its cohorts depend on each other. */
+const STREAM = 'wallet';
+const MAX_SKEW = 900;
+/** How often the wallet looks again when its chain source seems to lag behind the aggregator's. */
+const LAG_TRIES = 5;
+const LAG_MS = 1_000;
+
+export type ActorStore = Pick<Store, 'commit' | 'read' | 'meta' | 'answersFor' | 'requeue' | 'broadcasts'>;
+
+export interface ActorOptions {
+  store: ActorStore;
+  keys: KeyStore;
+  mail: Mail;
+  /** Null for a wallet without a view of the chain. */
+  eye: Eye | null;
+  submit: (hex: string) => Promise<void>;
+  random: (length: number) => Bytes;
+  now: () => number;
+  log: Log;
+  onStored: () => void;
+  onEvent: (event: WalletEvent | { type: 'refused'; text: string }) => void;
+}
+
+export interface Actor {
+  state(): WalletState;
+  /** Decides, stores, acts. Returns why nothing happened, or null. */
+  feed(input: Input, chain?: ChainView | null): Promise<string | null>;
+  deliver(event: NostrEvent): Promise<Delivered>;
+  /** Looks at the chain for every cohort. */
+  lookAll(): Promise<void>;
+  /** Sessions whose nonces an earlier process took with it. */
+  reportLostNonces(): Promise<void>;
+  /** Sends requests again that nobody has answered. */
+  resend(): void;
+  /** Resolves with the first value that is not undefined, looking after every change; undefined when time is up. */
+  until<T>(look: (state: WalletState) => T | undefined, timeoutMs: number): Promise<T | undefined>;
+}
+
+/** Runs the wallet's core: one input at a time, stored before it has any effect, secrets only inside jobs. */
+export function createActor(options: ActorOptions): Actor {
+  const { store, keys, mail, eye, random, now, log } = options;
+  const jar = createNonceJar();
+  const watchers = new Set<() => void>();
+  const resent = new Map<string, { at: number; wait: number }>();
+  let state = emptyWallet();
+  let seq = Number(store.meta('seq') ?? 0);
+  let queue: Promise<unknown> = Promise.resolve();
+  for (const row of store.read(STREAM)) state = evolve(state, { ...(row.body as WalletEvent), at: row.at });
+
+  const inTurn = <T>(run: () => Promise<T> | T): Promise<T> => {
+    const turn = queue.then(run);
+    queue = turn.catch(() => {});
+    return turn;
+  };
+
+  /** Stores what was decided in one transaction; the effects are in it as bytes. */
+  function carryOut(decision: Decision, eventIds: readonly string[]): string | null {
+    const at = now();
+    const seen = eventIds.map(id => ({ id, at }));
+    if (!('events' in decision)) {
+      const text = 'drop' in decision ? decision.drop : decision.refuse;
+      if ('refuse' in decision) {
+        if (eventIds.length > 0) log('warn', 'refused', { text });
+        options.onEvent({ type: 'refused', text });
+      }
+      if (seen.length > 0) store.commit({ seen });
+      return text;
+    }
+    const events = [...decision.events];
+    const outbox: OutboxItem[] = [];
+    const answers: { key: string; eventIds: string[] }[] = [];
+    const before = seq;
+    let next = state;
+    const apply = (event: WalletEvent): void => {
+      next = evolve(next, { ...event, at });
+    };
+    // Effects may concern a cohort that these events only bring about.
+    const memberships = new Map([...state.cohorts].map(([id, { transport, terms }]) => [id, { transport, terms }]));
+    for (const event of events) if (event.type === 'joined') memberships.set(event.cohort, event);
+    for (const effect of decision.effects) {
+      if (effect.type !== 'send') continue;
+      const { items, envelope } = seal(effect, memberships.get(effect.cohort)!, at);
+      outbox.push(...items);
+      if (effect.slot === undefined) continue;
+      events.push({ type: 'asked', cohort: effect.cohort, envelope_id: envelope.id, slot: effect.slot });
+      answers.push({ key: sentKey(envelope.id), eventIds: items.map(item => item.id) });
+    }
+    const broadcasts = decision.effects.flatMap(effect => (effect.type === 'broadcast' ? [effect.hex] : []));
+    if (events.length === 0 && outbox.length === 0 && seen.length === 0) return null;
+    store.commit({
+      seen,
+      events: events.map(event => ({ stream: STREAM, type: event.type, at, body: event })),
+      outbox,
+      answers,
+      ...(seq === before ? {} : { meta: [{ key: 'seq', value: String(seq) }] }),
+    });
+    for (const event of events) apply(event);
+    state = next;
+    if (outbox.length > 0) options.onStored();
+    for (const event of events) options.onEvent(event);
+    for (const hex of broadcasts)
+      void options.submit(hex).catch(error => log('info', 'a signal could not be published', { error: textOf(error) }));
+    for (const watcher of watchers) watcher();
+    return null;
+  }
+
+  function seal(
+    effect: Extract<Effect, { type: 'send' }>,
+    membership: { transport: string; terms: { transport_key: string } },
+    at: number,
+  ): { items: OutboxItem[]; envelope: Envelope } {
+    const { cohort, message, session, in_reply_to } = effect;
+    const letter = {
+      from: membership.transport,
+      to: membership.terms.transport_key,
+      cohort,
+      message,
+      session,
+      in_reply_to,
+    };
+    return mail.seal({ ...letter, seq: ++seq }, at);
+  }
+
+  function step(input: Input, chain: ChainView | null, eventIds: readonly string[] = []): string | null {
+    const drop = carryOut(decide(state, input, { now: now(), chain }), eventIds);
+    for (let jobs = jobsOf(state); jobs.length > 0; jobs = jobsOf(state)) for (const job of jobs) work(job);
+    return drop;
+  }
+
+  /** Secrets are lent for the time of one signature; nonces never leave the jar. */
+  function work(job: Job): void {
+    const { cohort, participant_pk } = job;
+    const done = (input: Input): void => {
+      const drop = carryOut(decide(state, input, { now: now(), chain: null }), []);
+      if (drop) throw new Error(`${job.type}: ${drop}`);
+    };
+    if (job.type === 'sign_set') {
+      const sig = keys.lend(participant_pk, secret => curve.signSchnorr(job.statement, secret, random(32)));
+      done({ type: 'set_signed', cohort, sig: toHex(sig) });
+      return;
+    }
+    const { session, participant_pubkeys, messages } = job;
+    const { session_id } = session;
+    if (job.type === 'draw_nonces') {
+      jar.forget(session_id);
+      const nonce_points = keys.lend(participant_pk, secretKey =>
+        jar.draw(session_id, { secretKey, participant_pk, participant_pubkeys, messages, random }),
+      );
+      done({ type: 'nonce_drawn', cohort, session_id, nonce_points });
+      return;
+    }
+    let sig: string[];
+    try {
+      sig = keys.lend(participant_pk, secretKey =>
+        jar.sign(session_id, { secretKey, participant_pk, participant_pubkeys, messages, agg_nonce: job.agg_nonce }),
+      );
+    } catch (error) {
+      log('warn', 'a session cannot be signed any more', { session_id, error: textOf(error) });
+      done({ type: 'nonce_lost', cohort, session_id });
+      return;
+    }
+    done({ type: 'signed', cohort, session_id, sig });
+  }
+
+  async function view(address: string): Promise<ChainView | null> {
+    for (let i = 0; eye !== null && i < LAG_TRIES; i++)
+      try {
+        return await eye.look(address);
+      } catch (error) {
+        log('warn', 'the chain cannot be read', { error: textOf(error) });
+        await pause(LAG_MS);
+      }
+    return null;
+  }
+
+  /** Addresses that a message makes the wallet look at. */
+  function addressFor(envelope: Envelope): string | null {
+    if (envelope.type === 'cohort_set') return envelope.body.beacon_address;
+    const membership = state.cohorts.get(envelope.cohort);
+    const beacon = membership && beaconOf(membership);
+    const matters = envelope.type === 'authorize_beacon_signal_request' || envelope.type === 'proofs';
+    return beacon && matters ? beacon.beacon_address : null;
+  }
+
+  /** The aggregator's node may know a block that ours does not know yet: that is no reason to veto at once. */
+  async function viewFor(envelope: Envelope): Promise<ChainView | null> {
+    const address = addressFor(envelope);
+    if (address === null) return null;
+    for (let i = 0; ; i++) {
+      const chain = await view(address);
+      if (envelope.type !== 'authorize_beacon_signal_request' || i >= LAG_TRIES) return chain;
+      const trial = decide(state, { type: 'message', envelope }, { now: now(), chain });
+      const veto = 'events' in trial && trial.events.find(event => event.type === 'session_vetoed');
+      if (!veto || (veto.code !== 'outpoint_unknown' && veto.code !== 'outpoint_shallow')) return chain;
+      await pause(LAG_MS);
+    }
+  }
+
+  async function deliver(event: NostrEvent): Promise<Delivered> {
+    const to = event.tags.find(tag => tag[0] === 'p')?.[1] ?? '';
+    if (!keys.has(to)) return undefined;
+    const opened = mail.open(event, to, now());
+    if (opened.status === 'partial') return 'again';
+    if (opened.status === 'drop' || !opened.read.ok) {
+      const reason = opened.status === 'drop' ? opened.reason : opened.read.ok ? '' : opened.read.text;
+      log('debug', 'dropped', { event: event.id, reason });
+      return undefined;
+    }
+    const { envelope } = opened.read;
+    if (envelope.created_at > now() + MAX_SKEW) return undefined;
+    await inTurn(async () => {
+      const chain = await viewFor(envelope);
+      const drop = step({ type: 'message', envelope }, chain, opened.eventIds);
+      if (drop) log('debug', 'no effect', { type: envelope.type, reason: drop });
+    });
+    if (envelope.type === 'signal_status') void lookAll();
+    return undefined;
+  }
+
+  async function lookAll(): Promise<void> {
+    for (const [cohort, membership] of state.cohorts) {
+      const beacon = beaconOf(membership);
+      if (!beacon || !eye) continue;
+      try {
+        const chain = await eye.look(beacon.beacon_address);
+        await inTurn(() => step({ type: 'look', cohort }, chain));
+      } catch (error) {
+        log('debug', 'the chain cannot be read', { cohort, error: textOf(error) });
+      }
+    }
+  }
+
+  return {
+    state: () => state,
+    feed: (input, chain = null) => inTurn(() => step(input, chain)),
+    deliver,
+    lookAll,
+    reportLostNonces: () =>
+      inTurn(() => {
+        for (const [cohort, membership] of state.cohorts)
+          for (const { session_id, stage } of beaconOf(membership)?.sessions.values() ?? [])
+            if ((stage.name === 'nonce_sent' || stage.name === 'to_sign') && !jar.has(session_id))
+              step({ type: 'nonce_lost', cohort, session_id }, null);
+      }),
+    resend() {
+      for (const [envelopeId, asked] of state.asked) {
+        const last = resent.get(envelopeId) ?? { at: asked.at, wait: 5 };
+        if (now() < last.at + last.wait) continue;
+        resent.set(envelopeId, { at: now(), wait: Math.min(last.wait * 2, 300) });
+        store.requeue((store.answersFor(sentKey(envelopeId)) ?? []).map(event => event.id));
+        options.onStored();
+      }
+    },
+    until(look, timeoutMs) {
+      return new Promise(resolve => {
+        const finish = (found: ReturnType<typeof look>): void => {
+          clearTimeout(timer);
+          watchers.delete(watcher);
+          resolve(found);
+        };
+        const watcher = (): void => {
+          const found = look(state);
+          if (found !== undefined) finish(found);
+        };
+        const timer = setTimeout(() => finish(undefined), timeoutMs);
+        watchers.add(watcher);
+        watcher();
+      });
+    },
+  };
+}
+
+const sentKey = (envelopeId: string): string => `sent:${envelopeId}`;
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));

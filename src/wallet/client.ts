@@ -1,0 +1,42 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Network } from '../bitcoin/network.ts';
+import type { Chain } from '../chain/index.ts';
+import type { Log } from '../nostr/index.ts';
+import { nodeSocket } from '../nostr/websocket-node.ts';
+import { type KeyStore, openKeyFile } from '../shell/keystore.ts';
+import { openStore } from '../store/index.ts';
+import { createWallet, type Wallet } from './sdk.ts';
+
+export type { Wallet } from './sdk.ts';
+
+export interface WalletOptions {
+  /** Folder (0700) with wallet.db and keys.json; one process at a time. */
+  home: string;
+  network: Network;
+  relays: string[];
+  chain: Chain | null;
+  log: Log;
+  /** Another place for the keys than keys.json. */
+  keys?: KeyStore;
+  pollMs?: number;
+}
+
+const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
+const now = (): number => Math.floor(Date.now() / 1000);
+
+/** Opens a wallet on Node. Throws StoreLocked if another process has it, KeyFileError if its keys lie open. */
+export async function openWallet(options: WalletOptions): Promise<Wallet> {
+  const { home, network, relays, chain, log } = options;
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const store = openStore(join(home, 'wallet.db'), { application: 'wallet' });
+  try {
+    const keys = options.keys ?? openKeyFile(join(home, 'keys.json'), random, now);
+    const pollMs = options.pollMs === undefined ? {} : { pollMs: options.pollMs };
+    return createWallet({ network, relays, chain, store, keys, openSocket: nodeSocket, random, now, log, ...pollMs });
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}

@@ -1,0 +1,483 @@
+import { curve } from '#curve';
+import type { Network } from '../bitcoin/network.ts';
+import type { Chain } from '../chain/types.ts';
+import { type Bytes, fromHex, toHex } from '../crypto/index.ts';
+import {
+  applyUpdate,
+  beaconService,
+  type DidDocument,
+  DidError,
+  didOfGenesis,
+  documentOfGenesis,
+  draftUpdate,
+  encodeDid,
+  genesisDocument,
+  initialDocument,
+  type Resolution,
+  resolve,
+  signUpdate,
+} from '../did/index.ts';
+import { optInStatement, registrationStatement } from '../messages/index.ts';
+import { ADVERT_KIND, ADVERT_TOPIC, type Advert, readAdvert } from '../nostr/advert.ts';
+import {
+  authEvent,
+  createInbox,
+  createOutbox,
+  createRelays,
+  DIRECTED_KIND,
+  type Inbox,
+  type Log,
+  type OpenSocket,
+  type Outbox,
+  type Relays,
+} from '../nostr/index.ts';
+import { createEye } from '../shell/eye.ts';
+import type { KeyStore } from '../shell/keystore.ts';
+import { createMail } from '../shell/mail.ts';
+import { signalSource } from '../shell/source.ts';
+import type { Store } from '../store/types.ts';
+import { createActor } from './actor.ts';
+import { type AdvertView, type WalletApi, WalletError } from './api.ts';
+import { beaconOf, type MemberBeacon, type Membership, type WalletDid, type WalletEvent } from './core.ts';
+import { baseOfNext, firstDocument, methodOf, sidecarOf } from './dids.ts';
+import { cohortViews, didViews, missingProofs } from './views.ts';
+
+export interface WalletParts {
+  network: Network;
+  relays: readonly string[];
+  /** Without a view of the chain of its own a wallet signs nothing new. */
+  chain: Chain | null;
+  store: Store;
+  keys: KeyStore;
+  openSocket: OpenSocket;
+  random: (length: number) => Bytes;
+  /** Unix seconds. */
+  now: () => number;
+  log: Log;
+  /** Milliseconds between looks at the chain's tip. */
+  pollMs?: number;
+}
+
+export interface Wallet extends WalletApi {
+  /** Connects to the relays and answers rounds by itself from now on. */
+  start(): void;
+  stop(): Promise<void>;
+  /** Tells of everything that is stored, and of what was refused; returns how to stop. */
+  onEvent(listener: (event: WalletEvent | { type: 'refused'; text: string }) => void): () => void;
+  /** Rejects when the wallet cannot go on, as when the disk is full. */
+  failed: Promise<never>;
+}
+
+const ANSWER_MS = 60_000;
+const RESEND_MS = 2_000;
+const LOOK_MS = 10_000;
+const MAX_SKEW = 900;
+
+/** The SDK: a wallet made of parts that may come from Node, a browser, or a test. */
+export function createWallet(parts: WalletParts): Wallet {
+  const { network, store, keys, random, now, log, chain } = parts;
+  const listeners = new Set<(event: WalletEvent | { type: 'refused'; text: string }) => void>();
+  let net: { relays: Relays; inbox: Inbox; outbox: Outbox } | null = null;
+  let fail: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {});
+
+  const eye = chain && createEye(chain, { pollMs: parts.pollMs ?? 1_000, log });
+  const mail = createMail({ lend: keys.lend, random, maxMessageBytes: () => net?.relays.maxMessageBytes() ?? null });
+  const actor = createActor({
+    store,
+    keys,
+    mail,
+    eye,
+    random,
+    now,
+    log,
+    submit: async hex => {
+      const result = await chain?.submit(hex);
+      if (result && !result.accepted) log('info', 'the node did not take a signal', { reason: result.reason });
+    },
+    onStored: () => net?.outbox.wake(),
+    onEvent: event => {
+      for (const listener of listeners) listener(event);
+    },
+  });
+  const timers: ReturnType<typeof setInterval>[] = [];
+  let stopTips: (() => void) | null = null;
+
+  const recipients = (): string[] => [...actor.state().cohorts.values()].map(membership => membership.transport);
+
+  function urls(): string[] {
+    return [...new Set([...parts.relays, ...[...actor.state().cohorts.values()].flatMap(({ relays }) => relays)])];
+  }
+
+  function connect(): NonNullable<typeof net> {
+    const relays = createRelays(urls(), {
+      openSocket: parts.openSocket,
+      log,
+      auth: (challenge, relayUrl) =>
+        recipients().map(transport =>
+          keys.lend(transport, secret => authEvent({ challenge, relayUrl, createdAt: now() }, secret, random(32))),
+        ),
+    });
+    const inbox = createInbox({
+      relays,
+      kinds: [DIRECTED_KIND],
+      recipients,
+      cursors: store.cursors,
+      seen: store.hasSeen,
+      now,
+      maxSkew: MAX_SKEW,
+      deliver: event =>
+        actor.deliver(event).catch(error => {
+          if (error instanceof Error && error.name.startsWith('Store')) fail(error);
+          throw error;
+        }),
+      log,
+    });
+    return { relays, inbox, outbox: createOutbox({ relays, store: store.outbox, now, log }) };
+  }
+
+  function start(): void {
+    if (net) return;
+    net = connect();
+    void actor.reportLostNonces().catch(fail);
+    stopTips = eye?.onTip(() => void actor.lookAll().catch(fail)) ?? null;
+    timers.push(setInterval(() => actor.resend(), RESEND_MS));
+    timers.push(setInterval(() => void actor.lookAll().catch(fail), LOOK_MS));
+  }
+
+  /** A cohort may live on relays that the wallet did not know: then it connects anew. */
+  async function reachRelays(): Promise<void> {
+    start();
+    const known = new Set(net!.relays.urls);
+    if (urls().every(url => known.has(new URL(url).href) || known.has(url))) {
+      net!.inbox.refresh();
+      return;
+    }
+    const old = net!;
+    await old.inbox.close();
+    await old.outbox.close();
+    await old.relays.close();
+    net = connect();
+  }
+
+  const didOf = (did: string): WalletDid => {
+    const own = actor.state().dids.get(did);
+    if (!own) throw new WalletError('unknown_did', `this wallet does not hold ${did}`);
+    return own;
+  };
+  const readyBeacon = (cohort: string): { membership: Membership; beacon: MemberBeacon } => {
+    const membership = actor.state().cohorts.get(cohort);
+    if (!membership) throw new WalletError('unknown_cohort', `this wallet is in no cohort ${cohort}`);
+    const beacon = beaconOf(membership);
+    if (!beacon) throw new WalletError('not_ready', `the cohort is ${membership.phase.name}`);
+    return { membership, beacon };
+  };
+  const refusedBy = (drop: string | null): void => {
+    if (drop !== null) throw new WalletError('refused', drop);
+  };
+  async function answer<T>(
+    look: Parameters<typeof actor.until<T>>[0],
+    what: string,
+    timeoutMs = ANSWER_MS,
+  ): Promise<T> {
+    const found = await actor.until(look, timeoutMs);
+    if (found === undefined)
+      throw new WalletError(
+        'timeout',
+        `no answer to ${what} yet; it stays sent, and its answer will be taken when it comes`,
+      );
+    return found;
+  }
+
+  async function discover(query: Parameters<WalletApi['discover']>[0] = {}): Promise<AdvertView[]> {
+    const newest = new Map<string, Advert>();
+    const take = (value: unknown): void => {
+      const read = readAdvert(value);
+      if (!read.ok) {
+        log('info', 'an advert does not verify', { reason: read.reason });
+        return;
+      }
+      const { advert } = read;
+      const key = `${advert.identity} ${advert.terms.id}`;
+      const known = newest.get(key);
+      if (!known || isNewer(advert, known)) newest.set(key, advert);
+    };
+    if (query.events) for (const event of query.events) take(event);
+    else await readAdverts(take, query.seconds ?? 3);
+    return [...newest.values()]
+      .map(advert => ({ advert, open: advert.status === 'open' && advert.expires_at > now() }))
+      .filter(({ advert, open }) => (query.all || open) && advert.terms.btc_network === (query.network ?? network))
+      .sort((a, b) => b.advert.event.created_at - a.advert.event.created_at);
+  }
+
+  async function readAdverts(take: (event: unknown) => void, seconds: number): Promise<void> {
+    start();
+    const waiting = new Set(net!.relays.urls);
+    await new Promise<void>(resolve => {
+      const done = (): void => {
+        clearTimeout(timer);
+        subscription.close();
+        resolve();
+      };
+      const timer = setTimeout(done, seconds * 1_000);
+      const subscription = net!.relays.subscribe({
+        key: 'adverts',
+        filters: () => [{ kinds: [ADVERT_KIND], '#t': [ADVERT_TOPIC] }],
+        onEvent: take,
+        onEose: url => {
+          waiting.delete(url);
+          // Relays that are down are waited for, but not for long once another one has told all it has.
+          if (waiting.size === 0) queueMicrotask(done);
+        },
+      });
+    });
+  }
+
+  async function join({ advert, invite }: Parameters<WalletApi['join']>[0]): ReturnType<WalletApi['join']> {
+    const { terms, terms_hash, identity, cohort } = advert;
+    if (terms.btc_network !== network)
+      throw new WalletError('refused', `the advert is for ${terms.btc_network}, this wallet for ${network}`);
+    const transport = keys.create('transport').slice(2);
+    const participant_pk = keys.create('cohort');
+    const statement = optInStatement({ aggregator: identity, network, terms_hash, transport_key: transport });
+    const proof = toHex(keys.lend(participant_pk, secret => curve.signSchnorr(statement, secret, random(32))));
+    refusedBy(
+      await actor.feed({
+        type: 'join',
+        cohort,
+        advert_event: advert.event,
+        terms,
+        terms_hash,
+        identity,
+        relays: advert.relays,
+        transport,
+        opt_in: {
+          advert_id: terms.id,
+          terms_hash,
+          participant_pubkey: participant_pk,
+          return_interact: `nostr:${transport}`,
+          proof,
+          ...(invite === undefined ? {} : { admission: { invite } }),
+        },
+      }),
+    );
+    await reachRelays();
+    const phase = await answer(state => {
+      const at = state.cohorts.get(cohort)!.phase;
+      return at.name === 'asked' ? undefined : at;
+    }, 'the opt-in');
+    if (phase.name === 'ended') throw new WalletError('refused', phase.reason);
+    return { cohort, participant_pk };
+  }
+
+  async function createDid(request: Parameters<WalletApi['createDid']>[0]): ReturnType<WalletApi['createDid']> {
+    const { kind, cohort, name = null, singleton = true } = request;
+    const public_key = keys.create('did');
+    const publicKey = fromHex(public_key, 33);
+    let did: string;
+    let genesis: DidDocument | null = null;
+    if (kind === 'k') {
+      if (cohort) throw new WalletError('refused', 'a k identifier lists a cohort only by an update: make it first');
+      did = encodeDid({ version: 1, network, kind: 'key', genesisBytes: publicKey });
+    } else {
+      const services = cohort ? [serviceOf(cohort)] : [];
+      genesis = genesisDocument({ publicKey, network, services, singleton });
+      did = didOfGenesis(genesis, network);
+    }
+    const document = genesis ? documentOfGenesis(did, genesis) : initialDocument(did);
+    refusedBy(await actor.feed({ type: 'add_did', did, name, network, public_key, genesis, document }));
+    return { did, document };
+  }
+
+  function serviceOf(cohort: string) {
+    const { membership, beacon } = readyBeacon(cohort);
+    return beaconService('#beacon', membership.terms.type, beacon.beacon_address);
+  }
+
+  async function resolveOwn(own: WalletDid): Promise<Resolution> {
+    if (!chain) throw new WalletError('no_chain', 'resolving needs a view of the chain');
+    const cohort = [...actor.state().cohorts.values()].find(({ terms }) => terms.bit_order === 'lsb');
+    return resolve({
+      did: own.did,
+      sidecar: sidecarOf(actor.state(), own),
+      chain: signalSource(chain),
+      ...(cohort ? { options: { bitOrder: 'lsb' } } : {}),
+    });
+  }
+
+  /** A DID that lists a beacon with a past cannot be resolved before its proofs are here; its first document is known. */
+  async function currentDocument(own: WalletDid): Promise<DidDocument> {
+    try {
+      return (await resolveOwn(own)).document;
+    } catch (error) {
+      if (own.updates.length === 0 && error instanceof DidError && error.code === 'MISSING_UPDATE_DATA')
+        return firstDocument(own);
+      throw error;
+    }
+  }
+
+  async function register({ did, cohort }: Parameters<WalletApi['register']>[0]): ReturnType<WalletApi['register']> {
+    const own = didOf(did);
+    const { membership, beacon } = readyBeacon(cohort);
+    const document = await currentDocument(own);
+    const method =
+      methodOf(document, 'authentication', own.public_key) ??
+      methodOf(document, 'capabilityInvocation', own.public_key);
+    if (!method) throw new WalletError('refused', `the key of this wallet controls ${did} no more`);
+    const statement = registrationStatement({
+      did,
+      network,
+      beacon_address: beacon.beacon_address,
+      participant_pk: membership.participant_pk,
+      challenge: beacon.challenge,
+    });
+    const sig = toHex(keys.lend(own.public_key, secret => curve.signSchnorr(statement, secret, random(32))));
+    const sidecar = { ...sidecarOf(actor.state(), own) };
+    start();
+    refusedBy(
+      await actor.feed({ type: 'register', cohort, did, proof: { verification_method: method, sig }, sidecar }),
+    );
+    const result = await answer(state => {
+      const at = beaconOf(state.cohorts.get(cohort)!)!.registrations.get(did)!;
+      return at.name === 'asked' ? undefined : at;
+    }, 'the registration');
+    if (result.name === 'refused') throw new WalletError('refused', `${result.code}: ${result.text}`);
+    await actor.lookAll();
+    const complete = await answer(state => {
+      const now_ = beaconOf(state.cohorts.get(cohort)!)!;
+      return missingProofs(now_, did) === 0 ? now_.signals.size : undefined;
+    }, 'the request for the proofs of earlier signals');
+    return { did, cohort, proven: result.name === 'held' && result.proven, signals: complete };
+  }
+
+  async function update(request: Parameters<WalletApi['update']>[0]): ReturnType<WalletApi['update']> {
+    const own = didOf(request.did);
+    const { did } = own;
+    const cohorts =
+      request.cohorts ??
+      [...actor.state().cohorts.values()]
+        .filter(membership => beaconOf(membership)?.registrations.get(did)?.name === 'held')
+        .map(({ cohort }) => cohort);
+    if (cohorts.length === 0) throw new WalletError('not_registered', `${did} is registered in no cohort`);
+    await actor.lookAll();
+    const resolution = await resolveOwn(didOf(did));
+    if (resolution.deactivated) throw new WalletError('refused', `${did} is deactivated`);
+    const resolved = { document: resolution.document, version: Number(resolution.versionId) };
+    const { document, version, waitsFor } = baseOfNext(didOf(did), resolved);
+    if (waitsFor && waitsFor.state === 'returned')
+      throw new WalletError(
+        'version_busy',
+        `version ${waitsFor.version} was signed for and comes first, byte for byte the same`,
+      );
+    const method = methodOf(document, 'capabilityInvocation', own.public_key);
+    if (!method) throw new WalletError('refused', `the key of this wallet may not update ${did}`);
+    const signed = await signUpdate(draft(document, version, request.patch), {
+      did,
+      verificationMethod: method,
+      signer: hash => keys.lend(own.public_key, secret => curve.signSchnorr(hash, secret, random(32))),
+    });
+    // The dry run: an announced update that is wrong in any way destroys the DID.
+    const target = applyUpdate({ did, document, versionId: version, update: signed });
+    checkBeacons(target);
+    start();
+    refusedBy(await actor.feed({ type: 'submit_update', did, update: signed, document: target, cohorts }));
+    const sent = await answer(state => {
+      const known = state.dids.get(did)!.updates.find(candidate => candidate.update === signed);
+      return known && known.state !== 'signed' ? known : undefined;
+    }, 'the update');
+    if (sent.state === 'refused') throw new WalletError('refused', sent.text ?? 'refused');
+    return { did, version: sent.version, announcement: sent.announcement, cohorts, state: sent.state };
+  }
+
+  function draft(document: DidDocument, versionId: number, patch: Parameters<typeof draftUpdate>[0]['patch']) {
+    try {
+      return draftUpdate({ document, versionId, patch });
+    } catch (error) {
+      if (error instanceof DidError) throw new WalletError('invalid_patch', error.reason);
+      throw error;
+    }
+  }
+
+  /** A beacon may be listed only with the proofs of its whole history. */
+  function checkBeacons(target: DidDocument): void {
+    for (const membership of actor.state().cohorts.values()) {
+      const beacon = beaconOf(membership);
+      if (!beacon || !JSON.stringify(target.service ?? []).includes(beacon.beacon_address)) continue;
+      if (beacon.registrations.get(target.id)?.name !== 'held')
+        throw new WalletError(
+          'not_registered',
+          `register ${target.id} in cohort ${membership.cohort} before listing its beacon`,
+        );
+      if (missingProofs(beacon, target.id) > 0)
+        throw new WalletError('draft', `proofs of earlier signals of ${beacon.beacon_address} are missing`);
+    }
+  }
+
+  return {
+    start,
+    failed,
+    async stop() {
+      for (const timer of timers.splice(0)) clearInterval(timer);
+      stopTips?.();
+      eye?.stop();
+      if (net) {
+        await net.inbox.close();
+        await Promise.race([net.outbox.idle(), new Promise(resolve => setTimeout(resolve, 2_000))]);
+        await net.outbox.close();
+        await net.relays.close();
+        net = null;
+      }
+      await chain?.close();
+      store.close();
+    },
+    onEvent(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    discover,
+    join,
+    async ready(cohort) {
+      start();
+      const phase = await answer(
+        state => {
+          const at = state.cohorts.get(cohort)?.phase;
+          return at?.name === 'ready' || at?.name === 'ended' ? at : undefined;
+        },
+        'the cohort set',
+        24 * 86_400_000,
+      );
+      if (phase.name === 'ended') throw new WalletError('refused', phase.reason);
+      const { beacon_address, participant_pubkeys } = phase.beacon;
+      return { beacon_address, participant_pubkeys };
+    },
+    async leave(cohort) {
+      start();
+      refusedBy(await actor.feed({ type: 'leave', cohort, reason: 'the wallet leaves' }));
+      await answer(state => (state.cohorts.get(cohort)?.phase.name === 'ended' ? true : undefined), 'leaving');
+    },
+    createDid,
+    register,
+    update,
+    sidecar: did => sidecarOf(actor.state(), didOf(did)),
+    async resolve({ did, sidecar, ...options }) {
+      if (!chain) throw new WalletError('no_chain', 'resolving needs a view of the chain');
+      const own = actor.state().dids.get(did);
+      const given = sidecar ?? (own ? sidecarOf(actor.state(), own) : {});
+      return resolve({ did, sidecar: given, options, chain: signalSource(chain) });
+    },
+    status: () => ({
+      network,
+      relays: (net?.relays.urls ?? urls()).map(url => ({ url, connected: net?.relays.isConnected(url) ?? false })),
+      chain: { kind: chain?.kind ?? 'none', height: null },
+      cohorts: cohortViews(actor.state()),
+      dids: didViews(actor.state()),
+    }),
+  };
+}
+
+/** Of two events of one advert the later counts; in one second the lower id (NIP-01). */
+const isNewer = (a: Advert, b: Advert): boolean =>
+  a.event.created_at > b.event.created_at || (a.event.created_at === b.event.created_at && a.event.id < b.event.id);

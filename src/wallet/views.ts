@@ -1,0 +1,84 @@
+import type { CohortView, DidView } from './api.ts';
+import {
+  beaconOf,
+  concernedDids,
+  holdsEvidence,
+  type MemberBeacon,
+  openSessions,
+  type WalletDid,
+  type WalletState,
+} from './core.ts';
+
+export function cohortViews(state: WalletState): CohortView[] {
+  return [...state.cohorts.values()].map(membership => {
+    const beacon = beaconOf(membership);
+    const { phase, terms } = membership;
+    const proposed = phase.name === 'proposed' ? phase.set : null;
+    const dids = beacon ? concernedDids(state, beacon) : [];
+    return {
+      cohort: membership.cohort,
+      advert_id: terms.id,
+      aggregator: terms.aggregator_did,
+      phase: phase.name === 'ended' ? `ended: ${phase.reason}` : phase.name,
+      beacon_address: beacon?.beacon_address ?? proposed?.beacon_address ?? null,
+      members: (beacon ?? proposed)?.participant_pubkeys.length ?? null,
+      participant_pk: membership.participant_pk,
+      terms,
+      signals: [...(beacon?.signals.values() ?? [])].map(({ signal_bytes, seen }) => ({
+        signal_bytes,
+        ...seen,
+        dids_proven: dids.filter(did => holdsEvidence(beacon!, signal_bytes, did)).length,
+      })),
+      open_sessions: (beacon ? openSessions(beacon) : []).map(({ session_id, round, attempt, steps }) => ({
+        session_id,
+        round,
+        attempt,
+        txid: steps[0]!.txid,
+      })),
+      last_abort: membership.last_abort,
+    };
+  });
+}
+
+export const didViews = (state: WalletState): DidView[] =>
+  [...state.dids.values()].map(own => ({
+    did: own.did,
+    name: own.name,
+    beacons: [...state.cohorts.values()].flatMap(membership => {
+      const beacon = beaconOf(membership);
+      if (!beacon) return [];
+      const view = beaconView(own, beacon);
+      return view ? [{ cohort: membership.cohort, address: beacon.beacon_address, ...view }] : [];
+    }),
+    updates: own.updates.map(({ version, announcement, state: at, text }) => ({
+      version,
+      announcement,
+      state: at,
+      text,
+    })),
+  }));
+
+/** Signals of the address that the chain shows and for which no proof of this DID is held. */
+export const missingProofs = (beacon: MemberBeacon, did: string): number =>
+  [...beacon.signals.values()].filter(
+    ({ signal_bytes, seen }) => seen.status !== 'unseen' && !holdsEvidence(beacon, signal_bytes, did),
+  ).length;
+
+/** A beacon counts as listed only with the proofs of its whole history: without them the DID would not resolve. */
+function beaconView(
+  own: WalletDid,
+  beacon: MemberBeacon,
+): Pick<DidView['beacons'][number], 'state' | 'text' | 'missing_proofs'> | null {
+  const registration = beacon.registrations.get(own.did);
+  const isNamed = own.named.has(beacon.beacon_address);
+  if (!registration && !isNamed) return null;
+  const missing_proofs = missingProofs(beacon, own.did);
+  const text = registration?.name === 'refused' ? `${registration.code}: ${registration.text}` : null;
+  const state =
+    registration?.name !== 'held'
+      ? (registration?.name ?? 'drafted')
+      : isNamed && missing_proofs === 0
+        ? 'listed'
+        : 'registered';
+  return { state, text, missing_proofs };
+}
