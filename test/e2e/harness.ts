@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../../src/config.ts';
+import { type Daemon, startDaemon } from '../../src/daemon.ts';
+import type { Log } from '../../src/nostr/index.ts';
+import type { AdvertTerms } from '../../src/operator/api.ts';
+import type { Regtest } from '../../src/testing/regtest.ts';
+import { openWallet, type Wallet } from '../../src/wallet/client.ts';
+
+export const terms: AdvertTerms = {
+  type: 'SMTBeacon',
+  cohort_size: { min: 2, max: 3 },
+  frequency: { interval: 3600, min_interval: 0, pending_updates: 1 },
+  latency: { cohort_set: 20, presence: 10, nonce: 20, signature: 20 },
+  dids: { min: 0, max: 20 },
+  financials: { enrolment: 0, per_announcement: 0 },
+  funder: 'operator',
+  fee_cap: 2_000,
+  flow: 'push',
+  privacy: 'none',
+  bit_order: 'spec',
+  signal_output: 'last',
+  policy: { type: 'keypath' },
+  admission: 'open',
+  unproven_dids: false,
+  communication: ['nip44_v2'],
+};
+
+export interface World {
+  dir: string;
+  node: Regtest;
+  relays: string[];
+  log: Log;
+}
+
+const lines: string[] = [];
+/** Kept in memory; printed when a test fails. */
+export const log =
+  (who: string): Log =>
+  (level, message, data) => {
+    lines.push(
+      `${new Date().toISOString().slice(14, 23)} ${who} ${level} ${message} ${data ? JSON.stringify(data) : ''}`,
+    );
+    if (process.env.BTCR2_TEST_LOG) process.stderr.write(`${lines.at(-1)}\n`);
+  };
+export const logged = (): string => lines.join('\n');
+
+export const tempDir = (): string => mkdtempSync(join(tmpdir(), 'btcr2-e2e-'));
+export const removeDir = (dir: string): void => rmSync(dir, { recursive: true, force: true });
+
+export function configOf(world: Pick<World, 'dir' | 'node' | 'relays'>, over: Partial<AdvertTerms> = {}): Config {
+  mkdirSync(join(world.dir, 'aggregator'), { recursive: true, mode: 0o700 });
+  const key_file = join(world.dir, 'identity');
+  try {
+    writeFileSync(key_file, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' });
+  } catch {
+    // The identity of an earlier start.
+  }
+  return {
+    network: 'regtest',
+    mainnet: false,
+    state_dir: join(world.dir, 'aggregator'),
+    identity: { key_file },
+    relays: world.relays,
+    relays_file: '',
+    chain: {
+      backend: 'bitcoind',
+      url: world.node.rpcUrl,
+      auth: { cookieFile: world.node.cookieFile },
+      wallet: `aggregator-${world.dir.slice(-6)}`,
+      poll_ms: 100,
+    },
+    advert: { ...terms, ...over, expires_in: 3600 },
+    admission: { invites: [], allowlist: [] },
+    profile: { name: 'test', about: 'a test' },
+    log: { level: 'debug', format: 'text' },
+  };
+}
+
+export const startAggregator = (
+  world: Pick<World, 'dir' | 'node' | 'relays'>,
+  over?: Partial<AdvertTerms>,
+): Promise<Daemon> => startDaemon(configOf(world, over), { log: log('aggregator') });
+
+export async function startWallet(world: Pick<World, 'dir' | 'node' | 'relays'>, name: string): Promise<Wallet> {
+  const wallet = await openWallet({
+    home: join(world.dir, name),
+    network: 'regtest',
+    relays: world.relays,
+    chain: world.node.chain(`${name}-${world.dir.slice(-6)}`),
+    log: log(name),
+    pollMs: 100,
+  });
+  wallet.start();
+  return wallet;
+}
+
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  ms = 30_000,
+): Promise<T> {
+  const end = Date.now() + ms;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`timed out: ${what}\n${lines.slice(-60).join('\n')}`);
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+}
