@@ -319,7 +319,14 @@ function evolveRound(beacon: Beacon, round: Round, event: RoundEvent): Beacon {
       return beacon;
     case 'round_aborted':
       if (round.frozen) markUpdates(beacon, round.frozen.updates, 'queued');
-      return { ...beacon, round: null, not_before: event.not_before, failures: beacon.failures + 1 };
+      // Its trigger was met once: it is tried again, however it was opened.
+      return {
+        ...beacon,
+        round: null,
+        round_requested: true,
+        not_before: event.not_before,
+        failures: beacon.failures + 1,
+      };
     case 'attempt_ended':
       return {
         ...withRound(beacon, { ...round, stage: { name: 'waiting', retry_at: event.retry_at } }),
