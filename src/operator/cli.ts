@@ -1,0 +1,322 @@
+import {
+  type Config,
+  ConfigError,
+  type ConfigInput,
+  configFileOf,
+  loadConfig,
+  locateState,
+  withoutSecrets,
+} from '../config.ts';
+import type { Bytes } from '../crypto/index.ts';
+import type { AggregatorApi } from './api.ts';
+import { type Given, readCommandLine, readDuration, readInteger, UsageError } from './command-line.ts';
+import { PROGRAM, TERM_FLAGS } from './commands.ts';
+import { ControlError, callControl } from './control.ts';
+import type { Finding } from './doctor.ts';
+import { EXIT } from './exit.ts';
+import type { InitResult } from './init.ts';
+import { createLogger } from './logger.ts';
+import { controlPath, type RunOptions, runDaemon, type StartDaemon } from './run.ts';
+import { type Out, painter, type Style, safeText, wantsColour, withProgress } from './terminal.ts';
+import {
+  advertTable,
+  advertView,
+  cohortTable,
+  cohortView,
+  roundTable,
+  roundView,
+  statusView,
+  type View,
+} from './views.ts';
+
+/** The world as the command line sees it; `main.ts` hands in the real one. */
+export interface CliWorld {
+  argv: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+  stdout: Out;
+  stderr: Out;
+  /** Unix seconds. */
+  now: () => number;
+  random: (length: number) => Bytes;
+  version: string;
+  nodeVersion: string;
+  /** Loads the daemon: commands that only talk to it start without its weight. */
+  daemon: () => Promise<StartDaemon>;
+  onSignal: RunOptions['onSignal'];
+  exitNow: RunOptions['exitNow'];
+}
+
+/** Flags that set one key of the configuration. */
+const SETTING_FLAGS: Readonly<Record<string, string>> = {
+  'state-dir': 'state_dir',
+  network: 'network',
+  cookie: 'chain.cookie_file',
+  'log-level': 'log.level',
+  'log-format': 'log.format',
+};
+
+function settingsOf(given: Given): Record<string, string | boolean | readonly string[]> {
+  const settings: Record<string, string | boolean | readonly string[]> = {};
+  for (const pair of given.all('set')) {
+    const split = pair.indexOf('=');
+    if (split < 1) throw new UsageError('--set needs KEY=VALUE, such as --set chain.poll_ms=5000');
+    settings[pair.slice(0, split)] = pair.slice(split + 1);
+  }
+  for (const [flag, key] of Object.entries(SETTING_FLAGS)) {
+    const value = given.text(flag);
+    if (value !== undefined) settings[key] = value;
+  }
+  if (given.has('mainnet')) settings.mainnet = true;
+  if (given.has('relay')) settings.relays = given.all('relay');
+  const [bitcoind, esplora] = [given.text('bitcoind'), given.text('esplora')];
+  if (bitcoind !== undefined && esplora !== undefined)
+    throw new UsageError('--bitcoind and --esplora exclude each other: the chain comes from one place');
+  if (bitcoind !== undefined) Object.assign(settings, { 'chain.backend': 'bitcoind', 'chain.url': bitcoind });
+  if (esplora !== undefined) Object.assign(settings, { 'chain.backend': 'esplora', 'chain.url': esplora });
+  return settings;
+}
+
+const inputOf = (world: CliWorld, given: Given): ConfigInput => ({
+  flags: { config: given.text('config'), settings: settingsOf(given) },
+  env: world.env,
+  cwd: world.cwd,
+  ...(world.env.HOME === undefined || world.env.HOME === '' ? {} : { home: world.env.HOME }),
+  tty: world.stderr.isTTY === true,
+});
+
+const toJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** Deeply nested terms from flat flags; what was not given is left out. */
+function termsOf(given: Given): Record<string, unknown> {
+  const terms: Record<string, unknown> = {};
+  const put = (path: string, value: unknown): void => {
+    const [outer = '', inner] = path.split('.');
+    terms[outer] = inner === undefined ? value : { ...(terms[outer] as object | undefined), [inner]: value };
+  };
+  for (const [flag, { path, reads }] of Object.entries(TERM_FLAGS)) {
+    if (!given.has(flag)) continue;
+    const text = given.text(flag) ?? '';
+    const number = reads === 'integer' ? readInteger(text) : reads === 'duration' ? readDuration(text) : null;
+    if (reads === 'integer' && number === null) throw new UsageError(`--${flag} needs a whole number, such as 10,000`);
+    if (reads === 'duration' && number === null)
+      throw new UsageError(`--${flag} needs a time, such as 90s, 15m, 2h or 1d`);
+    put(path, number ?? (reads === 'yes' ? true : reads === 'list' ? text.split(',').map(part => part.trim()) : text));
+  }
+  const id = given.text('id');
+  return id === undefined ? terms : { ...terms, id };
+}
+
+/** Runs one command line and resolves to the exit code. Never rejects for what a user can do wrong: it says so. */
+export async function runCli(world: CliWorld): Promise<number> {
+  const { argv, env, stdout, stderr } = world;
+  const paint = painter(wantsColour(stdout, env));
+  const errorPaint = painter(wantsColour(stderr, env));
+  const isJson = argv.includes('--json');
+
+  function complain(code: string, message: string, exit: number, more: object = {}): number {
+    if (isJson) stdout.write(toJson({ error: { code, message, ...more } }));
+    else stderr.write(`${errorPaint('red', 'error:')} ${message.split('\n').map(safeText).join('\n')}\n`);
+    return exit;
+  }
+
+  try {
+    const invocation = readCommandLine(PROGRAM, argv, paint);
+    if (invocation.type === 'help') stdout.write(invocation.text);
+    else if (invocation.type === 'version') stdout.write(`${world.version}\n`);
+    else return await perform(invocation.name, invocation.operands, invocation.given);
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof UsageError) return complain('usage', error.message, EXIT.usage);
+    if (error instanceof ConfigError)
+      return complain('configuration', error.message, EXIT.usage, { problems: error.problems });
+    if (error instanceof ControlError && error.code === 'not_running')
+      return complain('not_running', `${error.message}. Start it: btcr2-aggregator run`, EXIT.notRunning);
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'failed';
+    // A key file that others can read is a matter of configuration, wherever it is noticed.
+    const exit = error instanceof Error && error.name === 'KeyFileError' ? EXIT.usage : EXIT.failed;
+    return complain(code, error instanceof Error ? error.message : String(error), exit);
+  }
+
+  function perform(name: string, operands: readonly string[], given: Given): Promise<number> {
+    switch (name) {
+      case 'init':
+        return init(given);
+      case 'run':
+        return run(given);
+      case 'doctor':
+        return doctor(given);
+      case 'config':
+        return showConfig(given);
+      default:
+        return ask(name, operands, given);
+    }
+  }
+
+  /** Prints the JSON of an answer, or what `show` makes of it for people. */
+  function print<T>(value: T, show: (value: T, view: View) => string): void {
+    stdout.write(isJson ? toJson(value) : show(value, { paint, now: world.now() }));
+  }
+
+  /** What only talks to the running daemon. */
+  async function ask(name: string, operands: readonly string[], given: Given): Promise<number> {
+    const path = controlPath(locateState(inputOf(world, given)));
+    const [first = '', second] = operands;
+    /** The daemon is this package's own, behind a socket that only its owner can make: its answers have the shapes of `api.ts`. */
+    const call = async <M extends keyof AggregatorApi>(
+      method: M,
+      params: unknown = {},
+    ): Promise<Awaited<ReturnType<AggregatorApi[M]>>> =>
+      (await withProgress(stderr, 'waiting for the aggregator', callControl(path, method, params))) as Awaited<
+        ReturnType<AggregatorApi[M]>
+      >;
+    switch (name) {
+      case 'status':
+        print(await call('status'), statusView);
+        break;
+      case 'advert create':
+        print(await call('advertCreate', termsOf(given)), advertView);
+        break;
+      case 'advert list':
+        print(await call('advertList'), advertTable);
+        break;
+      case 'advert close': {
+        const status = given.has('cancel') ? 'cancelled' : 'closed';
+        print(await call('advertClose', { advert: first, status }), advertView);
+        break;
+      }
+      case 'cohort list':
+        print(await call('cohortList'), cohortTable);
+        break;
+      case 'cohort show':
+        print(await call('cohortShow', { cohort: first }), cohortView);
+        break;
+      case 'round list':
+        print(await call('roundList', { cohort: first }), roundTable);
+        break;
+      case 'round show': {
+        const round =
+          second === undefined ? (await call('roundList', { cohort: first })).at(-1)?.round : readInteger(second);
+        if (round === undefined) return complain('not_found', 'there was no round yet', EXIT.failed);
+        if (round === null) throw new UsageError('ROUND has to be a number');
+        print(await call('roundShow', { cohort: first, round }), roundView);
+        break;
+      }
+      case 'round open': {
+        const answer = await call('roundOpen', { cohort: first });
+        print(answer, ({ opened, waiting_for }) =>
+          opened ? 'A round is open.\n' : `No round opened: ${safeText(waiting_for ?? 'nothing to announce')}\n`,
+        );
+        return answer.opened ? EXIT.ok : EXIT.failed;
+      }
+      default:
+        throw new UsageError(`there is no command "${name}"`);
+    }
+    return EXIT.ok;
+  }
+
+  async function init(given: Given): Promise<number> {
+    const { initialise } = await import('./init.ts');
+    const result = initialise(
+      {
+        network: given.text('network'),
+        mainnet: given.has('mainnet'),
+        dir: given.text('dir'),
+        relays: given.all('relay'),
+        bitcoind: given.text('bitcoind'),
+        cookie: given.text('cookie'),
+        esplora: given.text('esplora'),
+        force: given.has('force'),
+      },
+      { cwd: world.cwd, random: world.random, ...(env.HOME ? { home: env.HOME } : {}) },
+    );
+    print(result, initView);
+    return EXIT.ok;
+  }
+
+  async function showConfig(given: Given): Promise<number> {
+    const shown = withoutSecrets(loadConfig(inputOf(world, given)));
+    if (isJson) stdout.write(toJson(shown));
+    else stdout.write((await import('smol-toml')).stringify(shown));
+    return EXIT.ok;
+  }
+
+  async function doctor(given: Given): Promise<number> {
+    const input = inputOf(world, given);
+    const { checkNode, examine } = await import('./doctor.ts');
+    const findings: Finding[] = [];
+    const report = (finding: Finding): void => {
+      findings.push(finding);
+      if (!isJson) stdout.write(findingLine(finding));
+    };
+    let config: Config | null = null;
+    try {
+      config = loadConfig(input);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      report(checkNode(world.nodeVersion));
+      for (const { key, text } of error.problems)
+        report({ check: 'configuration', level: 'fail', text: `${key}: ${text}` });
+      if (error.problems.length > 0 && configFileOf(input) === null)
+        report({ check: 'configuration', level: 'fail', text: error.source });
+    }
+    if (config !== null) {
+      const { chainOf } = await import('../daemon.ts');
+      const chain = chainOf(config.chain);
+      const options = { config, file: configFileOf(input), chain, nodeVersion: world.nodeVersion, now: world.now };
+      try {
+        for await (const finding of examine(options)) report(finding);
+      } finally {
+        await chain.close();
+      }
+    }
+    const failed = findings.filter(({ level }) => level === 'fail').length;
+    if (isJson) stdout.write(toJson({ ok: failed === 0, findings }));
+    else stdout.write(failed === 0 ? '\nAll is well.\n' : `\n${failed} of ${findings.length} checks failed.\n`);
+    return failed === 0 ? EXIT.ok : EXIT.failed;
+  }
+
+  function findingLine({ check, level, text }: Finding): string {
+    const [sign, style]: [string, Style] =
+      level === 'ok' ? ['ok  ', 'green'] : level === 'warn' ? ['warn', 'yellow'] : ['FAIL', 'red'];
+    return `${paint(style, sign)}  ${paint('bold', safeText(check))}  ${safeText(text)}\n`;
+  }
+
+  async function run(given: Given): Promise<number> {
+    const config = loadConfig(inputOf(world, given));
+    const log = createLogger({ ...config.log, stream: stderr, env });
+    log('info', 'starting', { version: world.version, network: config.network, state: config.state_dir });
+    return runDaemon({
+      config,
+      log,
+      startDaemon: await world.daemon(),
+      onSignal: world.onSignal,
+      exitNow: world.exitNow,
+      onReady: (status, socket) => {
+        log('info', 'ready', { identity: status.npub, cohorts: status.cohorts.length });
+        if (isJson) stdout.write(`${JSON.stringify({ ready: true, socket, ...status })}\n`);
+        else stdout.write(`${statusView(status, { paint, now: world.now() })}\ncontrol socket ${safeText(socket)}\n`);
+      },
+    });
+  }
+}
+
+function initView(result: InitResult): string {
+  const { config, relays_file, key_file, kept_key, npub, did, network } = result;
+  return [
+    `Wrote a configuration for ${network}:`,
+    `  ${config}`,
+    `  ${relays_file}`,
+    `  ${key_file} (${kept_key ? 'kept as it was' : 'new; back it up, and show it to nobody'})`,
+    '',
+    `This aggregator is ${npub}`,
+    `               and ${did}`,
+    '',
+    'Next: look through the configuration, then',
+    `  btcr2-aggregator doctor --config ${config}`,
+    `  btcr2-aggregator run --config ${config}`,
+    '',
+  ]
+    .map(line => `${safeText(line)}\n`)
+    .join('');
+}

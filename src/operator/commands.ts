@@ -1,0 +1,189 @@
+import type { OptionSpecs, ProgramSpec } from './command-line.ts';
+import { EXIT_HELP } from './exit.ts';
+
+const COMMON: OptionSpecs = {
+  config: {
+    value: 'FILE',
+    help: 'The configuration: else $BTCR2_CONFIG, ./btcr2-aggregator.toml, ~/.config/btcr2-aggregator/config.toml.',
+  },
+  'state-dir': { value: 'DIR', help: 'The state folder, which also holds the control socket.' },
+  set: {
+    value: 'KEY=VALUE',
+    many: true,
+    help: 'Override one key of the configuration, such as chain.poll_ms=5000. Not for secrets: others can see command lines.',
+  },
+  json: { help: 'Answer in JSON, for programs.' },
+};
+
+const CHAIN: OptionSpecs = {
+  bitcoind: { value: 'URL', help: 'Use a bitcoind at this RPC address.' },
+  cookie: { value: 'FILE', help: 'The cookie file of that bitcoind.' },
+  esplora: { value: 'URL', help: 'Use an Esplora server at this address instead.' },
+};
+
+const OVERRIDES: OptionSpecs = {
+  network: { value: 'NAME', help: 'Override the network.' },
+  mainnet: { help: 'Mean it: needed for the network bitcoin.' },
+  relay: { value: 'URL', many: true, help: 'Use this relay, instead of relays.json.' },
+  ...CHAIN,
+  'log-level': { value: 'LEVEL', help: 'debug, info, warn or error.' },
+  'log-format': { value: 'FORMAT', help: 'text or json.' },
+};
+
+/** Flags of `advert create`, each with the term that it sets and how its value is read. */
+export const TERM_FLAGS: Readonly<
+  Record<
+    string,
+    { path: string; reads: 'integer' | 'duration' | 'text' | 'list' | 'yes'; value?: string; help: string }
+  >
+> = {
+  type: { path: 'type', reads: 'text', value: 'TYPE', help: 'SMTBeacon.' },
+  min: { path: 'cohort_size.min', reads: 'integer', value: 'N', help: 'Fewest members.' },
+  max: {
+    path: 'cohort_size.max',
+    reads: 'integer',
+    value: 'N',
+    help: 'Most members; every one has to sign every round.',
+  },
+  'fee-cap': { path: 'fee_cap', reads: 'integer', value: 'SATS', help: 'Most that one signal may pay to miners.' },
+  frequency: {
+    path: 'frequency.interval',
+    reads: 'duration',
+    value: 'TIME',
+    help: 'A signal at least this often, if any update waits.',
+  },
+  'min-interval': {
+    path: 'frequency.min_interval',
+    reads: 'duration',
+    value: 'TIME',
+    help: 'Never sooner than this after the last signal.',
+  },
+  'pending-updates': {
+    path: 'frequency.pending_updates',
+    reads: 'integer',
+    value: 'N',
+    help: 'A signal as soon as so many updates wait.',
+  },
+  'cohort-set-latency': {
+    path: 'latency.cohort_set',
+    reads: 'duration',
+    value: 'TIME',
+    help: 'Time to confirm the set of members.',
+  },
+  'presence-latency': {
+    path: 'latency.presence',
+    reads: 'duration',
+    value: 'TIME',
+    help: 'Time to say that one is there.',
+  },
+  'nonce-latency': {
+    path: 'latency.nonce',
+    reads: 'duration',
+    value: 'TIME',
+    help: 'Time to check a signal and send a nonce.',
+  },
+  'signature-latency': { path: 'latency.signature', reads: 'duration', value: 'TIME', help: 'Time to sign.' },
+  'dids-min': { path: 'dids.min', reads: 'integer', value: 'N', help: 'Fewest DIDs of a member.' },
+  'dids-max': { path: 'dids.max', reads: 'integer', value: 'N', help: 'Most DIDs of a member.' },
+  enrolment: { path: 'financials.enrolment', reads: 'integer', value: 'SATS', help: 'Price of a seat.' },
+  'per-announcement': {
+    path: 'financials.per_announcement',
+    reads: 'integer',
+    value: 'SATS',
+    help: 'Price of an announcement.',
+  },
+  'price-text': { path: 'financials.text', reads: 'text', value: 'TEXT', help: 'How it is paid, in words.' },
+  funder: {
+    path: 'funder',
+    reads: 'text',
+    value: 'WHO',
+    help: 'Who funds the beacon address: operator, members or anyone.',
+  },
+  flow: { path: 'flow', reads: 'text', value: 'FLOW', help: 'push.' },
+  privacy: { path: 'privacy', reads: 'text', value: 'KIND', help: 'none.' },
+  'bit-order': { path: 'bit_order', reads: 'text', value: 'ORDER', help: 'spec; or lsb, for old software.' },
+  'signal-output': {
+    path: 'signal_output',
+    reads: 'text',
+    value: 'PLACE',
+    help: 'last; or first, for demonstration off mainnet.',
+  },
+  policy: { path: 'policy.type', reads: 'text', value: 'POLICY', help: 'keypath.' },
+  admission: { path: 'admission', reads: 'text', value: 'WHO', help: 'open, allowlist or invite.' },
+  'unproven-dids': { path: 'unproven_dids', reads: 'yes', help: 'Take DIDs without proof of control.' },
+  communication: { path: 'communication', reads: 'list', value: 'SCHEME', help: 'nip44_v2.' },
+  'expires-in': { path: 'expires_in', reads: 'duration', value: 'TIME', help: 'How long the offer stands.' },
+};
+
+const ADVERT_OPTIONS: OptionSpecs = {
+  id: { value: 'ID', help: 'A name for the advert; made up if left out.' },
+  ...Object.fromEntries(
+    Object.entries(TERM_FLAGS).map(([name, { value, help }]) => [
+      name,
+      value === undefined ? { help } : { value, help },
+    ]),
+  ),
+};
+
+/** The aggregator's command line. */
+export const PROGRAM: ProgramSpec = {
+  name: 'btcr2-aggregator',
+  summary:
+    'A Nostr-native aggregator for did:btcr2 beacons: gathers cohorts, and turns their updates into Bitcoin signals.',
+  common: COMMON,
+  commands: [
+    {
+      name: 'init',
+      summary: 'Write a configuration, relays.json and a new identity key.',
+      text: `Writes btcr2-aggregator.toml, relays.json and identity.key into the folder, all readable by you alone.
+Nothing that exists is overwritten. With --force the configuration and relays.json are written anew; an identity
+key that is there is kept in any case, since nobody could replace it.`,
+      options: {
+        network: { value: 'NAME', help: 'bitcoin, signet, regtest (the default), testnet3, testnet4 or mutinynet.' },
+        mainnet: { help: 'Mean it: needed for the network bitcoin.' },
+        dir: { value: 'DIR', help: 'The folder; the current one if left out.' },
+        relay: { value: 'URL', many: true, help: 'A relay to use; needed off regtest.' },
+        ...CHAIN,
+        force: { help: 'Overwrite the configuration and relays.json.' },
+      },
+    },
+    {
+      name: 'run',
+      summary: 'Run the aggregator until SIGTERM or SIGINT; a second signal ends it at once.',
+      text: 'With --json one JSON line on standard output says when it is ready. The log goes to standard error.',
+      options: OVERRIDES,
+    },
+    { name: 'status', summary: 'Show relays, chain, and every cohort of the running aggregator.' },
+    {
+      name: 'advert create',
+      summary: 'Publish an offer of a beacon.',
+      text: `What is left out comes from the section [advert] of the configuration. The terms never change afterwards: another
+set of terms is another advert. Times are seconds, or 90s, 15m, 2h, 1d.`,
+      options: ADVERT_OPTIONS,
+    },
+    { name: 'advert list', summary: 'List the adverts.' },
+    {
+      name: 'advert close',
+      operands: 'ADVERT',
+      summary: 'Take no more members: form the cohort with who is there, if enough.',
+      options: { cancel: { help: 'Give the seats back instead.' } },
+    },
+    { name: 'cohort list', summary: 'List the cohorts.' },
+    { name: 'cohort show', operands: 'COHORT', summary: 'Show one cohort: terms, members, DIDs, money, rounds.' },
+    { name: 'round list', operands: 'COHORT', summary: 'List the rounds of a cohort.' },
+    { name: 'round show', operands: 'COHORT [ROUND]', summary: 'Show one round; the newest if none is named.' },
+    { name: 'round open', operands: 'COHORT', summary: 'Ask for a round now, without waiting for its trigger.' },
+    {
+      name: 'doctor',
+      summary: 'Check configuration, files, database, relays, chain and clock.',
+      text: 'One line a check. It changes nothing but making the state folder, and can be run beside the aggregator.',
+      options: OVERRIDES,
+    },
+    { name: 'config', summary: 'Show the configuration as it takes effect, without its secrets.', options: OVERRIDES },
+  ],
+  footer: `ADVERT and COHORT are advert ids, cohort ids, or the first four or more digits of one.
+Every key of the configuration can be set by a variable: advert.fee_cap by BTCR2_ADVERT_FEE_CAP; secrets also by
+a file: BTCR2_CHAIN_PASSWORD_FILE. Flags go over variables, variables over the file.
+
+${EXIT_HELP}`,
+};

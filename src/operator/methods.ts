@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import type { Config } from '../config.ts';
+import { explain } from '../config-explain.ts';
+import { impossiblePairs } from '../config-pairs.ts';
+import { advertSchema } from '../config-schema.ts';
+import { isRecord } from '../nostr/json.ts';
+import { type AggregatorApi, OperatorError } from './api.ts';
+import type { ControlMethods } from './control.ts';
+
+const name = z.string().min(1).max(100);
+const nothing = z.strictObject({}).nullish();
+const cohort = z.strictObject({ cohort: name });
+
+function take<T>(schema: z.ZodType<T>, params: unknown): T {
+  const parsed = schema.safeParse(params);
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0]!;
+  throw new OperatorError('invalid_params', `${path.join('.') || 'params'}: ${message}`);
+}
+
+/** Chosen terms over the configured ones, also inside `cohort_size`, `frequency` and the like. */
+function overlay(standard: unknown, chosen: unknown): unknown {
+  if (!isRecord(standard) || !isRecord(chosen)) return chosen === undefined ? standard : chosen;
+  const keys = new Set([...Object.keys(standard), ...Object.keys(chosen)]);
+  return Object.fromEntries([...keys].map(key => [key, overlay(standard[key], chosen[key])]));
+}
+
+/**
+ * The terms of a new advert: what is chosen over what is configured. Held to the same rules as the configuration, since
+ * the wire knows terms that this version does not serve. Throws OperatorError `invalid_terms` with all that is wrong.
+ */
+export function chooseTerms(config: Config, chosen: Readonly<Record<string, unknown>>): Config['advert'] {
+  const advert = overlay(config.advert, chosen);
+  const { network, mainnet, admission, chain } = config;
+  const raw = { network, mainnet, admission, chain: { poll_ms: chain.poll_ms }, advert };
+  const parsed = advertSchema.safeParse(advert);
+  const issues = parsed.success
+    ? []
+    : parsed.error.issues.flatMap(issue => explain({ ...issue, path: ['advert', ...issue.path] }, raw));
+  const problems = [...issues, ...impossiblePairs(raw)];
+  if (!parsed.success || problems.length > 0) {
+    const text = problems.map(problem => `${problem.key.replace(/^advert\./, '')}: ${problem.text}`).join('; ');
+    throw new OperatorError('invalid_terms', text);
+  }
+  return parsed.data;
+}
+
+/** The operator's requests as the control socket serves them: every parameter is checked before the daemon sees it. */
+export function controlMethods(api: AggregatorApi, config: Config): ControlMethods {
+  const methods: Record<keyof AggregatorApi, (params: unknown) => Promise<unknown>> = {
+    async status(params) {
+      take(nothing, params);
+      return api.status();
+    },
+    async advertCreate(params) {
+      const { id, ...chosen } = take(z.looseObject({ id: name.optional() }), params ?? {});
+      const terms = chooseTerms(config, chosen);
+      return api.advertCreate({ ...terms, ...(id === undefined ? {} : { id }) });
+    },
+    async advertList(params) {
+      take(nothing, params);
+      return api.advertList();
+    },
+    advertClose: async params =>
+      api.advertClose(take(z.strictObject({ advert: name, status: z.enum(['closed', 'cancelled']) }), params)),
+    async cohortList(params) {
+      take(nothing, params);
+      return api.cohortList();
+    },
+    cohortShow: async params => api.cohortShow(take(cohort, params)),
+    roundList: async params => api.roundList(take(cohort, params)),
+    roundShow: async params =>
+      api.roundShow(take(z.strictObject({ cohort: name, round: z.int().min(0).max(1_000_000_000) }), params)),
+    roundOpen: async params => api.roundOpen(take(cohort, params)),
+  };
+  return methods;
+}

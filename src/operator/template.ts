@@ -1,0 +1,127 @@
+import type { Network } from '../bitcoin/network.ts';
+import { defaultSettings } from '../config-defaults.ts';
+import { at } from '../config-pairs.ts';
+import { duration, sats } from './terminal.ts';
+
+export type ChainChoice = { backend: 'bitcoind'; url: string; cookie: string } | { backend: 'esplora'; url: string };
+
+/** Ports of bitcoind's RPC, and the folder of its cookie inside ~/.bitcoin, by network. */
+export const BITCOIND: Readonly<Record<Network, { port: number; folder: string }>> = {
+  bitcoin: { port: 8332, folder: '' },
+  signet: { port: 38332, folder: 'signet' },
+  regtest: { port: 18443, folder: 'regtest' },
+  testnet3: { port: 18332, folder: 'testnet3' },
+  testnet4: { port: 48332, folder: 'testnet4' },
+  mutinynet: { port: 38332, folder: 'signet' },
+};
+
+/** A text as a TOML basic string; JSON's escapes are TOML's. */
+const text = (value: string): string => JSON.stringify(value).replaceAll('\u007f', '\\u007f');
+
+function chainSection(chain: ChainChoice): string {
+  if (chain.backend === 'esplora')
+    return `backend = "esplora"
+url = ${text(chain.url)}`;
+  return `backend = "bitcoind"
+url = ${text(chain.url)}
+# How to log in: the cookie that the node writes at each start, or user with password or password_file.
+cookie_file = ${text(chain.cookie)}
+# The watch-only wallet to make and use on the node; two aggregators on one node take two names.
+wallet = "btcr2-aggregator"`;
+}
+
+/** The text of a first configuration file: every key that one is likely to change, with its meaning and its default. */
+export function configText({
+  network,
+  mainnet,
+  chain,
+}: {
+  network: Network;
+  mainnet: boolean;
+  chain: ChainChoice;
+}): string {
+  const defaults = defaultSettings({ network, backend: chain.backend, base: '', isTty: true });
+  const number = (key: string): number => Number(at(defaults, `advert.${key}`));
+  const seconds = (key: string): string => `${String(number(key)).padEnd(7)} # ${duration(number(key))}`;
+  return `# Configuration of btcr2-aggregator. Relative paths start at this file's folder.
+# Every key can be overridden: advert.fee_cap by the variable BTCR2_ADVERT_FEE_CAP, or by --set advert.fee_cap=5000.
+# What it comes to is shown by \`btcr2-aggregator config\`; \`btcr2-aggregator doctor\` checks it.
+
+# bitcoin, signet, regtest, testnet3, testnet4 or mutinynet.
+network = ${text(network)}
+${mainnet ? '' : '# '}mainnet = true # real money has to be meant: needed for, and only for, network = "bitcoin"
+
+# Database, keys of the cohorts and the control socket. Back it up.
+state_dir = "state"
+# {"relays": ["wss://…"]}
+relays_file = "relays.json"
+
+[identity]
+# The key that signs adverts: 64 hex digits or an nsec, mode 600. Whoever has it can speak in this aggregator's name.
+key_file = "identity.key"
+
+[chain]
+${chainSection(chain)}
+# How often to look for new blocks, in milliseconds.
+poll_ms = ${at(defaults, 'chain.poll_ms')}
+
+# What an advert says unless \`advert create\` is told otherwise. Times in seconds, amounts in satoshis.
+[advert]
+# Most that one signal may pay to miners (${sats(number('fee_cap'))}; a signal has 154 vB).
+fee_cap = ${number('fee_cap')}
+# Who sends money to the beacon address: operator, members or anyone.
+funder = "operator"
+# Who may join: open, allowlist or invite (see [admission]).
+admission = "open"
+# Whether DIDs are taken without proof of control.
+unproven_dids = false
+# spec; lsb is for talking to old software only.
+bit_order = "spec"
+# How long the offer stands.
+expires_in = ${seconds('expires_in')}
+
+[advert.cohort_size]
+# Every member has to sign every round: one that is offline blocks all.
+min = ${number('cohort_size.min')}
+max = ${number('cohort_size.max')}
+
+[advert.dids]
+# DIDs that one member may register.
+min = ${number('dids.min')}
+max = ${number('dids.max')}
+
+[advert.frequency]
+# A signal goes out when pending_updates wait, or interval after the last one if any waits; never sooner than min_interval.
+interval = ${seconds('frequency.interval')}
+min_interval = ${seconds('frequency.min_interval')}
+pending_updates = ${number('frequency.pending_updates')}
+
+[advert.latency]
+# How long each phase waits for its answers.
+cohort_set = ${seconds('latency.cohort_set')}
+presence = ${seconds('latency.presence')}
+nonce = ${seconds('latency.nonce')}
+signature = ${seconds('latency.signature')}
+
+[advert.financials]
+enrolment = 0
+per_announcement = 0
+# text = "How it is paid, in words."
+
+[admission]
+# Words that let their bearers in. They are secrets: keep this file at mode 600, or use invites_file (one a line).
+invites = []
+# Keys (npub or 64 hex digits) that may let wallets in.
+allowlist = []
+
+[profile]
+name = ${text(String(at(defaults, 'profile.name')))}
+about = ${text(String(at(defaults, 'profile.about')))}
+
+[log]
+# debug, info, warn or error.
+level = "info"
+# text or json; if left out, text on a terminal and json elsewhere.
+# format = "text"
+`;
+}
