@@ -27,7 +27,7 @@ export function decideRegistration(
   if (!readable && !(terms.unproven_dids && opaque))
     return refuse(envelope, 'invalid_did', `not a did:btcr2 identifier on ${terms.btc_network}`, 'body.did');
   const held = beacon.registry.get(body.did);
-  if (held?.member !== member && taken(beacon, member, body.did) >= terms.dids.max)
+  if (held?.member !== member && isFull(beacon, member, body.did, terms.dids.max))
     return refuse(envelope, 'did_limit', `this advert allows ${terms.dids.max} DIDs a member`, 'body.did');
   if (held && held.member !== member && wasLeaf(beacon, body.did))
     return refuse(envelope, 'did_taken', 'another member holds this DID, and it was in a signal already', 'body.did');
@@ -65,13 +65,15 @@ export function decideRegistration(
 
 const countOf = (beacon: Beacon, member: string): number => beacon.held.get(member) ?? 0;
 
-/** DIDs that a member holds or will hold once what it sent is checked: else a burst of requests would pass the limit. */
-function taken(beacon: Beacon, member: string, besides: string): number {
+/** Counts what is being checked too: else a burst of requests would pass the limit. */
+function isFull(beacon: Beacon, member: string, besides: string, max: number): boolean {
+  // A look at every check for every request would be quadratic; it is due only near the limit.
+  if (countOf(beacon, member) + beacon.checks.size < max) return false;
   const pending = new Set<string>();
   for (const check of beacon.checks.values())
     if (check.member === member && check.did !== besides && beacon.registry.get(check.did)?.member !== member)
       pending.add(check.did);
-  return countOf(beacon, member) + pending.size;
+  return countOf(beacon, member) + pending.size >= max;
 }
 
 /** Whether the DID's index was a leaf of a signal, or is one of the open session: it never changes hands then. */

@@ -301,6 +301,21 @@ describe('one DID, two members', () => {
     });
   });
 
+  test('the last update withdrawn that way before the freeze ends the round', async () => {
+    const { cohort, ada, bob } = start(unproven);
+    fund(cohort);
+    const controller = newController('one');
+    cohort.tell(ada, without(cohort, ada, controller.did));
+    cohort.tell(ada, update(cohort, ada, controller.did, await updateOf(controller, addService('squatter'))));
+    expect(cohort.beacon.round?.stage.name).toBe('presence');
+    cohort.tell(bob, registration(cohort, bob, controller));
+    checkControl(cohort, controller);
+    deliver(cohort);
+    expect(cohort.beacon.round).toBeNull();
+    const [aborted] = sentOf({ effects: cohort.sent }, 'round_aborted');
+    expect(aborted?.body).toMatchObject({ reason: 'cancelled', open: false, blame: [], not_heard: [] });
+  });
+
   test('of two proven claims the higher version wins, and an equal one comes too late', () => {
     const { cohort, ada, bob } = start();
     const controller = register(cohort, ada, 'one');
