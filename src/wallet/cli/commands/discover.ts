@@ -1,0 +1,87 @@
+import { duration, plural, relativeTime, sats, shortId, table } from '../../../operator/terminal.ts';
+import type { AdvertView } from '../../api.ts';
+import { ADVERT_SOURCE, findAdverts, networkFlag } from '../advert-source.ts';
+import { type Command, EXIT, isSet, NETWORKING } from '../command.ts';
+import { hint, paintOf, type Reader, writeJson } from '../io.ts';
+import { withWallet } from '../open.ts';
+
+export const discover: Command = {
+  name: 'discover',
+  arguments: [],
+  summary: 'list the adverts of aggregators, verified',
+  details: [
+    'Every advert that is listed carries a valid signature by the key of the aggregator DID that it names. That says who',
+    'offers the cohort, not whether they can be trusted to keep it running.',
+  ].join('\n'),
+  options: {
+    network: { type: 'string', value: 'NET', help: "another network than the wallet's" },
+    all: { type: 'boolean', help: 'also those that are full, closed, cancelled or over' },
+    ...ADVERT_SOURCE,
+    ...NETWORKING,
+  },
+  async run(invocation) {
+    const network = networkFlag(invocation);
+    const query = { all: isSet(invocation, 'all'), ...(network === undefined ? {} : { network }) };
+    const isFile = invocation.flags.file !== undefined;
+    const adverts = await withWallet(invocation, { online: !isFile }, ({ port }) =>
+      findAdverts(invocation, port, query),
+    );
+    if (invocation.json) writeJson(invocation, adverts.map(jsonOf));
+    else if (adverts.length === 0) hint(invocation, query.all ? 'no adverts' : 'no open adverts; see --all');
+    else {
+      invocation.io.out.write(advertTable(adverts, invocation));
+      hint(invocation, `${plural(adverts.length, 'advert')}; join one with: btcr2-wallet join ID`);
+    }
+    return EXIT.ok;
+  },
+};
+
+/** Only what verifies is ever in this list, so every entry says so: a reader of the JSON need not know that. */
+const jsonOf = ({ advert, open }: AdvertView) => ({
+  advert_id: advert.terms.id,
+  cohort: advert.cohort,
+  open,
+  status: advert.status,
+  expires_at: advert.expires_at,
+  aggregator: advert.terms.aggregator_did,
+  identity: advert.identity,
+  verified: true,
+  terms: advert.terms,
+  terms_hash: advert.terms_hash,
+  relays: advert.relays,
+  event: advert.event,
+});
+
+function advertTable(adverts: readonly AdvertView[], reader: Reader): string {
+  const columns = [
+    { title: 'ADVERT' },
+    { title: 'COHORT' },
+    { title: 'TYPE' },
+    { title: 'NETWORK' },
+    { title: 'SEATS', align: 'right' as const },
+    { title: 'FEE CAP', align: 'right' as const },
+    { title: 'EVERY', align: 'right' as const },
+    { title: 'OFFER ENDS' },
+    { title: 'STATUS' },
+    { title: 'VERIFIED' },
+    { title: 'AGGREGATOR' },
+  ];
+  const rows = adverts.map(({ advert, open }) => {
+    const { terms } = advert;
+    const { min, max } = terms.cohort_size;
+    return [
+      terms.id,
+      shortId(advert.cohort),
+      terms.type,
+      terms.btc_network,
+      min === max ? String(min) : `${min}–${max}`,
+      sats(terms.fee_cap),
+      duration(terms.frequency.interval),
+      relativeTime(advert.expires_at, reader.io.now()),
+      { text: advert.status, style: open ? ('green' as const) : ('dim' as const) },
+      'yes',
+      terms.aggregator_did,
+    ];
+  });
+  return table(columns, rows, paintOf(reader));
+}

@@ -1,0 +1,29 @@
+import type { Command } from '../command.ts';
+import { didCreate } from './did-create.ts';
+import { didList } from './did-list.ts';
+import { discover } from './discover.ts';
+import { init } from './init.ts';
+import { join } from './join.ts';
+import { leave } from './leave.ts';
+import { register } from './register.ts';
+import { resolve } from './resolve.ts';
+import { run } from './run.ts';
+import { sidecar } from './sidecar.ts';
+import { status } from './status.ts';
+import { update } from './update.ts';
+
+/** All commands, in the order of a wallet's life; `help` is not among them. */
+export const COMMANDS: readonly Command[] = [
+  init,
+  discover,
+  join,
+  leave,
+  didCreate,
+  didList,
+  register,
+  update,
+  run,
+  status,
+  sidecar,
+  resolve,
+];

@@ -1,0 +1,72 @@
+import type { Advert } from '../../../nostr/advert.ts';
+import { fields, plural } from '../../../operator/terminal.ts';
+import { ADVERT_SOURCE, findAdverts } from '../advert-source.ts';
+import { type Command, EXIT, type Invocation, isSet, NETWORKING, Refused, textFlag, UsageError } from '../command.ts';
+import { hint, paintOf, waiting, writeJson, writeLines } from '../io.ts';
+import { N_OF_N, offerRows, yearlyCost } from '../offer.ts';
+import { withWallet } from '../open.ts';
+import { findAdvert } from '../refs.ts';
+
+export const join: Command = {
+  name: 'join',
+  arguments: ['ADVERT'],
+  summary: "take a seat in an advert's cohort",
+  details: [
+    'ADVERT is the id of an advert or of its cohort, or a unique beginning. The terms are shown first; without a terminal',
+    'to ask at, --yes agrees to them. With --wait the command ends when the cohort stands; without it, let',
+    '`btcr2-wallet run` answer what comes next.',
+  ].join('\n'),
+  options: {
+    invite: { type: 'string', value: 'CODE', help: 'invitation code, where the advert asks for one' },
+    yes: { type: 'boolean', short: 'y', help: 'agree to the terms without being asked' },
+    wait: { type: 'boolean', help: 'wait until the cohort stands' },
+    ...ADVERT_SOURCE,
+    ...NETWORKING,
+  },
+  async run(invocation) {
+    const { json } = invocation;
+    if (!isSet(invocation, 'yes') && (json || invocation.io.ask === null))
+      throw new UsageError('join asks before it agrees to anything: give --yes where nobody can be asked', 'join');
+    return withWallet(invocation, { online: true }, async ({ port, isRunning }) => {
+      const { advert } = findAdvert(invocation.positionals[0]!, await findAdverts(invocation, port, { all: true }));
+      refuseOver(advert, invocation.io.now());
+      if (!json) invocation.io.out.write(offerText(invocation, advert));
+      await agree(invocation);
+      const invite = textFlag(invocation, 'invite');
+      const joining = port.join({ advert, ...(invite === undefined ? {} : { invite }) });
+      const seat = await waiting(invocation, "waiting for the aggregator's answer", joining);
+      if (!json) writeLines(invocation, [`joined ${advert.terms.id} as ${seat.participant_pk}`]);
+      if (!isSet(invocation, 'wait')) {
+        if (json) writeJson(invocation, { ...seat, advert_id: advert.terms.id, a_year: yearlyCost(advert.terms) });
+        if (!isRunning)
+          hint(invocation, 'now keep `btcr2-wallet run` going: the cohort needs the answers of every member');
+        return EXIT.ok;
+      }
+      const ready = await waiting(invocation, 'waiting for the cohort', port.ready(seat.cohort));
+      if (json)
+        writeJson(invocation, { ...seat, advert_id: advert.terms.id, a_year: yearlyCost(advert.terms), ...ready });
+      else
+        writeLines(invocation, [
+          `ready: ${plural(ready.participant_pubkeys.length, 'member')}, beacon ${ready.beacon_address}`,
+        ]);
+      return EXIT.ok;
+    });
+  },
+};
+
+function refuseOver(advert: Advert, now: number): void {
+  if (advert.status !== 'open') throw new Refused('not_open', `the advert is ${advert.status}`);
+  if (advert.expires_at <= now) throw new Refused('not_open', 'the offer has ended');
+}
+
+function offerText(invocation: Invocation, advert: Advert): string {
+  const paint = paintOf(invocation);
+  const warnings = N_OF_N.map(text => `${paint('yellow', '!')} ${text}\n`).join('');
+  return `${fields(offerRows(advert, invocation.io.now()), paint)}\n${warnings}`;
+}
+
+async function agree(invocation: Invocation): Promise<void> {
+  if (isSet(invocation, 'yes') || invocation.io.ask === null) return;
+  const answer = await invocation.io.ask('Join under these terms? [y/N] ');
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Refused('declined', 'not joined');
+}

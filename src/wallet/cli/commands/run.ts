@@ -1,0 +1,90 @@
+import { serveControl } from '../../../operator/control.ts';
+import type { Wallet } from '../../client.ts';
+import { loadWalletConfig } from '../../config.ts';
+import { type Command, EXIT, type ExitCode, type Invocation, NETWORKING } from '../command.ts';
+import { writeJson, writeLines } from '../io.ts';
+import { cohortOf, describeNews, type News } from '../news.ts';
+import { homeOf, openHere, socketPath, sourcesOf } from '../open.ts';
+import { localPort } from '../port.ts';
+import { SOCKET_LIMITS, walletMethods } from '../served.ts';
+
+export const run: Command = {
+  name: 'run',
+  arguments: [],
+  summary: 'keep the wallet at its relays and answer rounds',
+  details: [
+    'Confirms cohorts, checks every request to sign against its own view of the chain, signs or vetoes, follows signals on',
+    'the chain, and prints a line for each. Ends on SIGINT or SIGTERM. Other commands reach the wallet through it,',
+    'by the socket wallet.sock in its folder.',
+  ].join('\n'),
+  options: NETWORKING,
+  async run(invocation) {
+    const home = homeOf(invocation);
+    const config = loadWalletConfig(home, sourcesOf(invocation));
+    const log = invocation.log(config.log_level);
+    const { wallet, close } = await openHere(invocation, config);
+    try {
+      const methods = walletMethods(localPort(wallet), { pid: process.pid, network: config.network });
+      const control = await serveControl(socketPath(home), methods, {
+        limits: SOCKET_LIMITS,
+        onError: (method, error) =>
+          log('debug', 'a request over the socket failed', { method, error: error instanceof Error ? error.name : '' }),
+      });
+      try {
+        const unlisten = wallet.onEvent(news => tell(invocation, wallet, news));
+        wallet.start();
+        announce(invocation, config);
+        const code = await ended(invocation, wallet);
+        unlisten();
+        return code;
+      } finally {
+        await control.close();
+      }
+    } finally {
+      await close();
+    }
+  },
+};
+
+function announce(invocation: Invocation, { home, network, relays, chain }: ReturnType<typeof loadWalletConfig>): void {
+  const socket = socketPath(home);
+  const backend = chain?.backend ?? null;
+  if (invocation.json)
+    writeJson(invocation, { type: 'running', pid: process.pid, home, socket, network, relays, chain: backend });
+  else
+    writeLines(invocation, [
+      `wallet ${home} is running on ${network}: ${relays.join(', ')}; ${backend === null ? 'no view of the chain, so nothing new is signed' : `chain by ${backend}`}`,
+    ]);
+}
+
+/** A line an event. What the log of the wallet keeps in full, such as proofs, stays there. */
+function tell(invocation: Invocation, wallet: Wallet, news: News): void {
+  const id = cohortOf(news);
+  const cohort = id === null ? undefined : wallet.status().cohorts.find(view => view.cohort === id);
+  const text = describeNews(news, cohort);
+  if (text === null) return;
+  if (invocation.json)
+    writeJson(invocation, {
+      at: invocation.io.now(),
+      type: news.type,
+      cohort: id,
+      advert_id: cohort?.advert_id ?? null,
+      text,
+      event: news,
+    });
+  else
+    writeLines(invocation, [
+      `${clock(invocation.io.now())} ${cohort === undefined ? '' : `${cohort.advert_id}: `}${text}`,
+    ]);
+}
+
+const clock = (at: number): string => new Date(at * 1_000).toISOString().replace('.000Z', 'Z');
+
+/** Resolves when the process is told to end; rejects when the wallet cannot go on. */
+function ended({ io }: Invocation, wallet: Wallet): Promise<ExitCode> {
+  const told = new Promise<ExitCode>(resolve => {
+    if (io.signal.aborted) resolve(EXIT.ok);
+    io.signal.addEventListener('abort', () => resolve(EXIT.ok), { once: true });
+  });
+  return Promise.race([told, wallet.failed]);
+}

@@ -1,0 +1,105 @@
+import { type Cell, fields, relativeTime, safeText, shortId, table, thousands } from '../../../operator/terminal.ts';
+import type { CohortView, WalletStatus } from '../../api.ts';
+import { type Command, EXIT, NETWORKING } from '../command.ts';
+import { paintOf, type Reader, writeJson } from '../io.ts';
+import { homeOf, withWallet } from '../open.ts';
+import { didTable } from './did-list.ts';
+
+export const status: Command = {
+  name: 'status',
+  arguments: [],
+  summary: 'show relays, chain, cohorts, signals and DIDs',
+  options: NETWORKING,
+  async run(invocation) {
+    const { isRunning, now } = await withWallet(invocation, { online: false }, async ({ port, isRunning }) => ({
+      isRunning,
+      now: await port.status(),
+    }));
+    if (invocation.json) writeJson(invocation, { running: isRunning, home: homeOf(invocation), ...now });
+    else invocation.io.out.write(statusText(now, { home: homeOf(invocation), isRunning }, invocation));
+    return EXIT.ok;
+  },
+};
+
+function statusText(
+  now: WalletStatus,
+  where: { home: string; isRunning: boolean },
+  reader: Pick<Reader, 'io'>,
+): string {
+  const paint = paintOf(reader);
+  const { relays, chain, cohorts, dids } = now;
+  const head = fields(
+    [
+      ['wallet', `${where.home} on ${now.network}`],
+      [
+        'process',
+        where.isRunning
+          ? 'running'
+          : { text: 'not running: nobody answers rounds; see btcr2-wallet run', style: 'yellow' },
+      ],
+      ...relays.map(({ url, connected }, i): [string, Cell] => [
+        i === 0 ? 'relays' : '',
+        where.isRunning
+          ? { text: `${url} ${connected ? 'connected' : 'not connected'}`, style: connected ? 'green' : 'yellow' }
+          : url,
+      ]),
+      ['chain', `${chain.kind}${chain.height === null ? '' : `, block ${thousands(chain.height)}`}`],
+    ],
+    paint,
+  );
+  const names = new Map(cohorts.map(({ cohort, advert_id }) => [cohort, advert_id]));
+  const parts = [
+    head,
+    ...cohorts.map(view => cohortText(view, reader)),
+    ...(dids.length === 0 ? [] : [didTable(dids, names, reader)]),
+  ];
+  return parts.join('\n');
+}
+
+/** Signals that are shown; `--json` has all of them. */
+const LATEST = 5;
+
+function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
+  const paint = paintOf(reader);
+  const { terms, signals, open_sessions, last_abort } = view;
+  const head = fields(
+    [
+      ['cohort', { text: view.advert_id, style: 'bold' }],
+      ['id', view.cohort],
+      ['phase', safeText(view.phase)],
+      ['members', view.members === null ? null : String(view.members)],
+      ['beacon', view.beacon_address === null ? null : `${terms.type} ${view.beacon_address}`],
+      ['aggregator', view.aggregator],
+      ['signals', signals.length === 0 ? null : thousands(signals.length)],
+      ...open_sessions.map(({ session_id, round, attempt, txid }): [string, Cell] => [
+        'open session',
+        `${shortId(session_id)}: round ${round}, attempt ${attempt}, ${txid}`,
+      ]),
+      [
+        'last abort',
+        last_abort === null
+          ? null
+          : `round ${last_abort.round}: ${last_abort.text} (${last_abort.reason}), ${relativeTime(last_abort.at, reader.io.now())}`,
+      ],
+    ],
+    paint,
+  );
+  if (signals.length === 0) return head;
+  const rows = signals
+    .slice(-LATEST)
+    .map(signal => [
+      shortId(signal.signal_bytes),
+      signal.status,
+      signal.height === null ? '' : thousands(signal.height),
+      String(signal.dids_proven),
+      signal.txid ?? '',
+    ]);
+  const columns = [
+    { title: 'SIGNAL' },
+    { title: 'STATUS' },
+    { title: 'BLOCK', align: 'right' as const },
+    { title: 'DIDS PROVEN', align: 'right' as const },
+    { title: 'TRANSACTION' },
+  ];
+  return head + table(columns, rows, paint);
+}

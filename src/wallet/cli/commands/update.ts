@@ -1,0 +1,60 @@
+import { resolve } from 'node:path';
+import { type Patch, patchSchema } from '../../../did/index.ts';
+import { type Command, EXIT, type Invocation, listFlag, NETWORKING, textFlag, UsageError } from '../command.ts';
+import { parseJson, readFileText } from '../files.ts';
+import { waiting, writeJson, writeLines } from '../io.ts';
+import { withWallet } from '../open.ts';
+import { findCohort, findDid } from '../refs.ts';
+
+export const update: Command = {
+  name: 'update',
+  arguments: ['DID'],
+  summary: "sign an update of a DID's document and send it to its cohorts",
+  details: [
+    'The patch is a JSON Patch (RFC 6902): an array of operations, here or in @FILE, such as',
+    `  '[{"op":"add","path":"/alsoKnownAs","value":["https://example.com"]}]'`,
+    'The DID is resolved afresh, the update is tried out before it leaves, and a newer update of a version replaces an',
+    'older one only until a round has taken that up. To deactivate a DID for good: add /deactivated with the value true.',
+  ].join('\n'),
+  options: {
+    patch: { type: 'string', value: 'JSON|@FILE', help: 'what to change' },
+    cohort: {
+      type: 'string',
+      multiple: true,
+      value: 'COHORT',
+      help: 'only to this cohort; all that hold the DID unless told',
+    },
+    ...NETWORKING,
+  },
+  async run(invocation) {
+    const patch = readPatch(invocation);
+    return withWallet(invocation, { online: true }, async ({ port }) => {
+      const status = await port.status();
+      const { did } = findDid(invocation.positionals[0]!, status.dids);
+      const cohorts = listFlag(invocation, 'cohort')?.map(name => findCohort(name, status.cohorts).cohort);
+      const sending = port.update({ did, patch, ...(cohorts === undefined ? {} : { cohorts }) });
+      const done = await waiting(invocation, "waiting for the aggregator's answer", sending);
+      if (invocation.json) writeJson(invocation, done);
+      else
+        writeLines(invocation, [
+          `version ${done.version} of ${done.did} is ${done.state}`,
+          `announcement ${done.announcement}`,
+        ]);
+      return EXIT.ok;
+    });
+  },
+};
+
+/** The patch that the option holds or names. Throws UsageError that says what is wrong with it, Refused for a file that cannot be read. */
+function readPatch(invocation: Invocation): Patch {
+  const given = textFlag(invocation, 'patch');
+  if (given === undefined) throw new UsageError('update needs --patch', 'update');
+  const text = given.startsWith('@') ? readFileText(resolve(invocation.io.cwd, given.slice(1))) : given;
+  const json = parseJson(text);
+  if (!json.ok) throw new UsageError('the patch is not JSON', 'update');
+  const parsed = patchSchema.min(1, 'an empty patch changes nothing').safeParse(json.value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const where = issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
+  throw new UsageError(`the patch is no JSON Patch (RFC 6902): ${where}${issue.message}`, 'update');
+}

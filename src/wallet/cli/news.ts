@@ -1,0 +1,75 @@
+import { plural, safeText, sats, shortId } from '../../operator/terminal.ts';
+import type { CohortView } from '../api.ts';
+import type { WalletEvent } from '../core.ts';
+
+/** What an open wallet tells of. */
+export type News = WalletEvent | { type: 'refused'; text: string };
+
+/** An event in words for a person, which follow the name of its cohort or DID; null for one that is of no interest. */
+export function describeNews(
+  news: News,
+  cohort: Pick<CohortView, 'beacon_address' | 'members'> | undefined,
+): string | null {
+  switch (news.type) {
+    case 'joined':
+      return 'asked to join';
+    case 'seated':
+      return 'has a seat; waiting for the other members';
+    case 'set_signed':
+      return 'cohort set checked and signed';
+    case 'cohort_ready':
+      return `ready${cohort?.beacon_address ? `: ${plural(cohort.members ?? 0, 'member')}, beacon ${cohort.beacon_address}` : ''}`;
+    case 'membership_ended':
+      return `membership ended: ${safeText(news.reason)}`;
+    case 'did_created':
+      return `made ${news.did}`;
+    case 'did_registered':
+      return `registered ${news.did}${news.proven ? '' : ' provisionally, without proof of control'}`;
+    case 'registration_refused':
+      return `registration of ${news.did} refused: ${safeText(news.text)} (${safeText(news.code)})`;
+    case 'update_signed':
+      return `update to version ${news.version} of ${news.did} made`;
+    case 'update_moved':
+      return `update ${shortId(news.announcement)} of ${news.did} is ${news.state}${news.text === undefined ? '' : `: ${safeText(news.text)}`}`;
+    case 'session_checked': {
+      const { session_id, round, attempt, updates, steps } = news.session;
+      const fee = Math.max(...steps.map(step => step.fee_sats));
+      return `request checked: round ${round}, attempt ${attempt}, session ${shortId(session_id)}, ${plural(updates.length, 'own update')}, fee at most ${sats(fee)}`;
+    }
+    case 'session_vetoed':
+      return `vetoed session ${shortId(news.session_id)}: ${safeText(news.text)} (${news.code})`;
+    case 'session_signed':
+      return `signed session ${shortId(news.session_id)}`;
+    case 'session_lost':
+      return `cannot sign session ${shortId(news.session_id)} any more: its secret nonces went with an earlier process`;
+    case 'session_settled':
+      return news.announced
+        ? `session ${shortId(news.session_id)} is settled: announced by ${news.txid}`
+        : `session ${shortId(news.session_id)} is settled without an announcement, by ${news.txid}`;
+    case 'signal_seen':
+      return signalSeen(news);
+    case 'abort_told':
+      return `the aggregator called round ${news.round} off: ${safeText(news.text)} (${safeText(news.reason)})`;
+    case 'refused':
+      return `refused what the aggregator sent: ${safeText(news.text)}`;
+    case 'asked':
+    case 'answered':
+    case 'set_proposed':
+    case 'registration_asked':
+    case 'evidence_kept':
+    case 'request_held':
+    case 'nonce_drawn':
+    case 'agg_nonce_received':
+    case 'transactions_told':
+      return null;
+  }
+}
+
+function signalSeen({ signal_bytes, status, txid, height }: Extract<News, { type: 'signal_seen' }>): string {
+  const signal = `signal ${shortId(signal_bytes)}`;
+  if (status === 'unseen') return `${signal} is not on the chain any more`;
+  return `${signal} ${status}${height === null ? '' : ` in block ${height}`}${txid === null ? '' : `: ${txid}`}`;
+}
+
+/** Id of the cohort that an event is about; null for one that is about the wallet as a whole. */
+export const cohortOf = (news: News): string | null => ('cohort' in news ? (news.cohort ?? null) : null);

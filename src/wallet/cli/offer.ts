@@ -1,0 +1,89 @@
+import type { Terms } from '../../messages/index.ts';
+import type { Advert } from '../../nostr/advert.ts';
+import { duration, relativeTime, sats, thousands } from '../../operator/terminal.ts';
+
+const YEAR = 31_557_600;
+/** A sparse Merkle proof among a thousand leaves, in base64url, as a sidecar holds it. */
+const PROOF_BYTES = 700;
+
+/** What a year in a cohort leaves behind. */
+export interface YearlyCost {
+  /** Signals, if an update waits in every interval. */
+  signals: number;
+  /** Bytes of proofs that each DID has to keep, for ever. */
+  proof_bytes: number;
+  /** What miners get at most, every signal at the cap, in satoshis. */
+  fees_sats: number;
+}
+
+/** An estimate from the advert's interval: a busy beacon signals more often, an idle one not at all. */
+export function yearlyCost({ frequency, fee_cap }: Pick<Terms, 'frequency' | 'fee_cap'>): YearlyCost {
+  const signals = Math.floor(YEAR / Math.max(1, frequency.interval, frequency.min_interval));
+  return { signals, proof_bytes: signals * PROOF_BYTES, fees_sats: signals * fee_cap };
+}
+
+/** What everybody has to know who puts a DID behind an n-of-n beacon. */
+export const N_OF_N: readonly string[] = [
+  'All members sign every signal: one member that is offline blocks all of them.',
+  'One lost cohort key freezes the beacon for good: nothing can be announced there ever again, and nobody can help.',
+  'So keep a beacon under your own key in every DID document as well, and leave little money at the address.',
+];
+
+const FUNDER: Readonly<Record<Terms['funder'], string>> = {
+  operator: 'the operator pays them',
+  members: 'the members pay them, by sending to the beacon address',
+  anyone: 'whoever sends to the beacon address pays them',
+};
+
+const ADMISSION: Readonly<Record<Terms['admission'], string>> = {
+  open: 'anybody',
+  allowlist: 'those whom the operator has listed',
+  invite: 'those with an invitation code (--invite)',
+};
+
+const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+
+/** 735000 → `735 kB`. */
+function bytes(count: number): string {
+  const unit = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
+  const amount = count / 1000 ** unit;
+  return `${amount >= 100 || unit === 0 ? Math.round(amount) : amount.toFixed(1)} ${UNITS[unit]}`;
+}
+
+const range = (min: number, max: number): string => (min === max ? String(min) : `${min} to ${max}`);
+
+/** The terms of an advert as labels and texts, for a person who is about to agree to them; `now` is in Unix seconds. */
+export function offerRows({ terms, ...advert }: Advert, now: number): [string, string][] {
+  const { frequency, latency, financials, dids, cohort_size } = terms;
+  const year = yearlyCost(terms);
+  const trigger =
+    frequency.pending_updates === 1
+      ? 'as soon as an update waits'
+      : `once ${frequency.pending_updates} updates wait, or ${duration(frequency.interval)} after the last if any waits`;
+  const notSooner =
+    frequency.min_interval > 0 ? `; never sooner than ${duration(frequency.min_interval)} after the last` : '';
+  return [
+    ['advert', `${terms.id}, ${advert.status}; the offer ends ${relativeTime(advert.expires_at, now)}`],
+    ['cohort', advert.cohort],
+    ['aggregator', terms.aggregator_did],
+    ['beacon', `${terms.type} on ${terms.btc_network}, ${range(cohort_size.min, cohort_size.max)} members`],
+    ['admission', ADMISSION[terms.admission]],
+    ['price', `${sats(financials.enrolment)} to join, ${sats(financials.per_announcement)} for each announcement`],
+    ...(financials.text === undefined ? [] : [['', financials.text] satisfies [string, string]]),
+    ['fees', `at most ${sats(terms.fee_cap)} a signal; ${FUNDER[terms.funder]}`],
+    ['signals', `${trigger}${notSooner}`],
+    [
+      'deadlines',
+      `${duration(latency.cohort_set)} to confirm the cohort; in each round ${duration(latency.presence)} to be there, ` +
+        `${duration(latency.nonce)} to check, ${duration(latency.signature)} to sign`,
+    ],
+    ['policy', `${terms.policy.type}: only all members together can spend from the address`],
+    ['DIDs', `${range(dids.min, dids.max)} a member${terms.unproven_dids ? ', taken without proof of control' : ''}`],
+    ['updates', terms.privacy === 'blinded' ? `${terms.flow}, blinded` : `${terms.flow}, in view of the aggregator`],
+    [
+      'a year',
+      `about ${thousands(year.signals)} signals, so ${bytes(year.proof_bytes)} of proofs for each DID, to be kept for ever; ` +
+        `fees of at most ${sats(year.fees_sats)}`,
+    ],
+  ];
+}

@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import type { Network } from '../../bitcoin/network.ts';
+import { bitcoindChain, type Chain, ChainUnreachable, esploraChain, requireNetwork } from '../../chain/index.ts';
+import type { Log } from '../../nostr/log.ts';
+import type { openWallet, Wallet } from '../client.ts';
+import { type ChainConfig, homeFolder, loadWalletConfig, type Sources, type WalletConfig } from '../config.ts';
+import { type Invocation, Refused } from './command.ts';
+import { configFlags } from './flags.ts';
+import { hint } from './io.ts';
+import { localPort, type WalletPort } from './port.ts';
+import { isServed, remotePort } from './remote.ts';
+
+/** How a wallet is opened in this process. */
+export type OpenWallet = typeof openWallet;
+
+export const socketPath = (home: string): string => join(home, 'wallet.sock');
+
+export const sourcesOf = (invocation: Pick<Invocation, 'flags' | 'io'>): Sources => ({
+  flags: configFlags(invocation.flags),
+  env: invocation.io.env,
+  cwd: invocation.io.cwd,
+});
+
+export const homeOf = ({ flags, io }: Pick<Invocation, 'flags' | 'io'>): string =>
+  homeFolder(typeof flags.home === 'string' ? flags.home : undefined, io);
+
+export const openChain = (config: ChainConfig): Chain =>
+  config.backend === 'bitcoind' ? bitcoindChain(config) : esploraChain(config);
+
+/** Opens the wallet of a configuration in this process; `close` stops it and its view of the chain. */
+export async function openHere(
+  invocation: Pick<Invocation, 'openWallet' | 'log'>,
+  config: WalletConfig,
+): Promise<{ wallet: Wallet; close: () => Promise<void> }> {
+  const { home, network, relays } = config;
+  const chain = config.chain === null ? null : openChain(config.chain);
+  const log = invocation.log(config.log_level);
+  try {
+    if (chain !== null) await requireRightChain(chain, network, log);
+    const wallet = await invocation.openWallet({ home, network, relays, chain, log });
+    return {
+      wallet,
+      async close() {
+        await wallet.stop();
+        await chain?.close();
+      },
+    };
+  } catch (error) {
+    await chain?.close();
+    throw error;
+  }
+}
+
+/** A node that is down comes back; one of another network would show the wallet money and signals that are not there. */
+async function requireRightChain(chain: Chain, network: Network, log: Log): Promise<void> {
+  try {
+    await requireNetwork(chain, network);
+  } catch (error) {
+    if (!(error instanceof ChainUnreachable)) throw error;
+    log('warn', error.message);
+  }
+}
+
+/** The work's result, or Refused `interrupted` as soon as the process is told to end; the work itself is not undone. */
+export async function untilTold<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let onAbort = (): void => {};
+  const told = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new Refused('interrupted', 'interrupted; what was sent before stays sent'));
+  });
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, told]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+export interface Connected {
+  port: WalletPort;
+  config: WalletConfig;
+  /** Whether a `run` process holds the wallet, and goes on when this command ends. */
+  isRunning: boolean;
+}
+
+/**
+ * Does something with the wallet: over the socket of the process that holds it, else by opening it here for as long as
+ * that takes. `online` connects it to its relays. Throws what `use` throws, Refused `interrupted` on a signal, and
+ * StoreLocked where another command has the wallet open.
+ */
+export async function withWallet<T>(
+  invocation: Invocation,
+  { online }: { online: boolean },
+  use: (connected: Connected) => Promise<T>,
+): Promise<T> {
+  const { signal } = invocation.io;
+  const home = homeOf(invocation);
+  const config = loadWalletConfig(home, sourcesOf(invocation));
+  if (await isServed(socketPath(home))) {
+    if (Object.keys(configFlags(invocation.flags)).length > 0)
+      hint(invocation, 'the running wallet uses its own relays and chain, not those given here');
+    return untilTold(signal, use({ port: remotePort(socketPath(home)), config, isRunning: true }));
+  }
+  const { wallet, close } = await openHere(invocation, config);
+  try {
+    if (online) wallet.start();
+    const using = use({ port: localPort(wallet), config, isRunning: false });
+    return await untilTold(signal, Promise.race([using, wallet.failed]));
+  } finally {
+    await close();
+  }
+}

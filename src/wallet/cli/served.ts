@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import { NETWORKS } from '../../bitcoin/network.ts';
+import { patchSchema } from '../../did/index.ts';
+import { readAdvert } from '../../nostr/advert.ts';
+import type { ControlMethods } from '../../operator/control.ts';
+import { Refused } from './command.ts';
+import { complaintOf } from './faults.ts';
+import type { WalletPort } from './port.ts';
+
+/** Adverts of a file and patches of large documents have to fit a request; only the owner can connect. */
+export const SOCKET_LIMITS = { requestChars: 4_194_304 } as const;
+
+const text = z.string().max(1_000);
+const advert = z.looseObject({ event: z.unknown() });
+/** A name alone, or an object that holds it. */
+const named = <K extends string>(key: K) =>
+  z
+    .union([text, z.looseObject({ [key]: text })])
+    .transform(value => (typeof value === 'string' ? value : String(value[key])));
+
+const discoverQuery = z
+  .strictObject({
+    seconds: z.number().min(0).max(3_600),
+    network: z.enum(NETWORKS),
+    all: z.boolean(),
+    events: z.array(z.unknown()),
+  })
+  .partial();
+const joinRequest = z.strictObject({ advert, invite: text.optional() });
+const didRequest = z.strictObject({
+  kind: z.enum(['x', 'k']),
+  cohort: text.optional(),
+  name: text.optional(),
+  singleton: z.boolean().optional(),
+});
+const registerRequest = z.strictObject({ did: text, cohort: text });
+const updateRequest = z.strictObject({ did: text, patch: patchSchema, cohorts: z.array(text).optional() });
+const resolveRequest = z.strictObject({
+  did: text,
+  sidecar: z.unknown(),
+  versionId: text.optional(),
+  versionTime: text.optional(),
+  minConf: z.number().optional(),
+});
+
+/** A missing member and one that is undefined are two things to a type, but not to a wallet. */
+type Exact<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+const defined = <T extends object>(value: T): Exact<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Exact<T>;
+
+function take<T>(schema: z.ZodType<T>, params: unknown): T {
+  const argument: unknown = Array.isArray(params) ? params[0] : params;
+  const parsed = schema.safeParse(argument ?? {});
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new Refused('bad_params', `${issue.path.join('.') || 'the argument'}: ${issue.message}`);
+}
+
+function verifiedAdvert(event: unknown) {
+  const read = readAdvert(event);
+  if (!read.ok) throw new Refused('bad_params', `advert: ${read.reason}`);
+  return read.advert;
+}
+
+/** Refusals keep their codes, in lower case as the socket has them; faults of the program itself stay faults. */
+async function told<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const { fault } = complaintOf(error);
+    throw fault.code === 'fault' ? error : new Refused(fault.code.toLowerCase(), fault.message);
+  }
+}
+
+/**
+ * The methods of WalletApi for a control socket. Parameters are the method's argument, alone or in an array; `ready`,
+ * `leave` and `sidecar` take the name itself or an object with it. Refusals have WalletError's codes, and those of
+ * did:btcr2 in lower case. `ping` tells that the wallet is held; `tryResolve` is `resolve` with failures as values, which
+ * keep their detail.
+ */
+export function walletMethods(port: WalletPort, facts: { pid: number; network: string }): ControlMethods {
+  const methods: ControlMethods = {
+    ping: async () => facts,
+    discover: async params => port.discover(defined(take(discoverQuery, params))),
+    join: async params => {
+      const request = take(joinRequest, params);
+      return port.join(defined({ ...request, advert: verifiedAdvert(request.advert.event) }));
+    },
+    ready: async params => port.ready(take(named('cohort'), params)),
+    leave: async params => port.leave(take(named('cohort'), params)),
+    createDid: async params => port.createDid(defined(take(didRequest, params))),
+    register: async params => port.register(take(registerRequest, params)),
+    update: async params => port.update(defined(take(updateRequest, params))),
+    sidecar: async params => port.sidecar(take(named('did'), params)),
+    resolve: async params => port.resolve(defined(take(resolveRequest, params))),
+    tryResolve: async params => {
+      const request = defined(take(resolveRequest, params));
+      try {
+        return { resolution: await port.resolve(request) };
+      } catch (error) {
+        return { error: complaintOf(error).fault };
+      }
+    },
+    status: async () => port.status(),
+  };
+  return Object.fromEntries(
+    Object.entries(methods).map(([name, run]) => [name, (params: unknown) => told(() => run(params))]),
+  );
+}
