@@ -74,7 +74,7 @@ export type EnvelopeRead =
   /** Nobody is proven: drop. */
   | { ok: false; code: 'drop'; text: string };
 
-export type Sender = { from: string; to: string; cohort: string; id: string };
+export type Sender = { from: string; to: string; cohort: string; id: string; type: string };
 
 const anyVersion = header.extend({ v: z.int() });
 type AnyVersion = z.infer<typeof anyVersion>;
@@ -96,7 +96,8 @@ export function checkEnvelope(value: unknown): EnvelopeRead {
   const envelope = parsed.data;
   // What came in and not the parser's copy, which leaves out keys named __proto__ that nobody signed.
   if (!isAuthentic(value as AnyVersion)) return { ok: false, code: 'drop', text: 'envelope: id or signature is wrong' };
-  const sender = { from: envelope.from, to: envelope.to, cohort: envelope.cohort, id: envelope.id };
+  const { from, to, cohort, id, type } = envelope;
+  const sender = { from, to, cohort, id, type };
   if (envelope.v !== PROTOCOL_VERSION)
     return {
       ok: false,

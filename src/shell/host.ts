@@ -299,8 +299,10 @@ export function createHost(options: HostOptions): Host {
       options.onStored();
       return;
     }
+    // Who asks for a seat has none yet, and must learn which field was wrong.
+    const asksToEnter = sender.type === 'opt_in' || sender.type === 'rebind';
     if (!read.ok) {
-      if (!isMember) {
+      if (!isMember && !(asksToEnter && read.code === 'invalid_message')) {
         dropped(cohort, event, read.text);
         return;
       }
@@ -311,8 +313,7 @@ export function createHost(options: HostOptions): Host {
       return;
     }
     const { envelope } = read;
-    const maySpeak = isMember || envelope.type === 'opt_in' || envelope.type === 'rebind';
-    if (!maySpeak) {
+    if (!isMember && !asksToEnter) {
       dropped(cohort, event, 'the sender has no seat');
       return;
     }

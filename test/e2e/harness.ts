@@ -107,6 +107,6 @@ export async function until<T>(
     const found = await look();
     if (found) return found;
     if (Date.now() > end) throw new Error(`timed out: ${what}\n${lines.slice(-60).join('\n')}`);
-    await new Promise(resolve => setTimeout(resolve, 50));
+    await new Promise(resolve => setTimeout(resolve, 20));
   }
 }
