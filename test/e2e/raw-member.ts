@@ -88,6 +88,8 @@ export function openRawMember(advert: Advert, relayUrls: readonly string[], keys
   const eventIds = new Set<string>();
   const chunks = createChunkAssembler();
   const secretNonces = new Map<string, SecretNonce[]>();
+  /** Partial signatures by session, sent or not. */
+  const signatures = new Map<string, string[]>();
   let seq = 0;
 
   const relays = createRelays(relayUrls, { openSocket: nodeSocket, log: log(`raw ${pk.slice(0, 6)}`) });
@@ -247,7 +249,7 @@ export function openRawMember(advert: Advert, relayUrls: readonly string[], keys
   /** The partial signatures of a session; its secret nonces are used up. */
   function partials({ session_id, agg_nonce }: Body<'aggregated_nonce'>): Bytes[] {
     const messages = messagesOf(requestOf(session_id));
-    return secretNonces
+    const made = secretNonces
       .get(session_id)!
       .map((secret, i) =>
         secret.sign(
@@ -255,6 +257,8 @@ export function openRawMember(advert: Advert, relayUrls: readonly string[], keys
           cohortSecret,
         ),
       );
+    signatures.set(session_id, made.map(toHex));
+    return made;
   }
 
   function authorization(body: Body<'aggregated_nonce'>, sig = partials(body).map(toHex)): Message {
@@ -332,6 +336,8 @@ export function openRawMember(advert: Advert, relayUrls: readonly string[], keys
   });
 
   return {
+    advert,
+    signatures,
     pk,
     transport,
     transportSecret,
