@@ -356,6 +356,7 @@ function completed(beacon: Beacon, round: Round, event: Pick_<'signal_completed'
   const frozen = round.frozen!;
   markUpdates(beacon, frozen.updates, 'announced');
   const earlier = beacon.signals.filter(signal => signal.round !== round.number);
+  const session = round.open.find(open => open.id === event.session_id)!;
   return {
     ...withRound(beacon, {
       ...round,
@@ -367,6 +368,8 @@ function completed(beacon: Beacon, round: Round, event: Pick_<'signal_completed'
       ...earlier,
       {
         round: round.number,
+        attempt: session.attempt,
+        fee_sats: session.steps.find(step => step.txid === event.txid)!.fee_sats,
         session_id: event.session_id,
         txid: event.txid,
         hex: event.hex,

@@ -186,6 +186,8 @@ export type Stage =
 
 export interface Signal {
   round: number;
+  attempt: number;
+  fee_sats: number;
   session_id: string;
   txid: string;
   hex: string;

@@ -137,14 +137,14 @@ export function roundSummaries(state: CohortState, env: Env): RoundSummary[] {
 export function roundDetails(state: CohortState, env: Env): RoundDetail[] {
   const beacon = beaconOf(state);
   if (!beacon) return [];
-  const done = beacon.signals.map(({ round, session_id, txid, hex, frozen, seen }): RoundDetail => {
+  const done = beacon.signals.map(({ round, attempt, fee_sats, session_id, txid, hex, frozen, seen }): RoundDetail => {
     const running = beacon.round?.number === round ? beacon.round : null;
     const height = 'height' in seen ? seen.height : null;
     const depth = env.chain && height !== null ? confirmations(height, env.chain.tip.height) : 0;
     return {
       round,
       stage: running ? 'announced' : 'closed',
-      attempt: running?.attempt ?? 0,
+      attempt,
       session_id,
       txid,
       status: height === null ? seen.status : `${seen.status} (${depth} confirmations)`,
@@ -152,7 +152,7 @@ export function roundDetails(state: CohortState, env: Env): RoundDetail[] {
       updates: frozen.updates.length,
       signal_bytes: frozen.signal_bytes,
       outpoint: frozen.outpoint,
-      fee_sats: running?.open.find(session => session.id === session_id)?.steps[0]?.fee_sats ?? null,
+      fee_sats,
       hex,
       open_sessions: [],
       announcements: frozen.updates,
