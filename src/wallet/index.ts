@@ -1,3 +1,4 @@
+export { type BitcoindOptions, bitcoindChain, type Chain, type EsploraOptions, esploraChain } from '../chain/index.ts';
 export type { KeyKind, KeyStore } from '../shell/keystore.ts';
 export { KeyFileError, KeyUnknown } from '../shell/keystore.ts';
 export * from './api.ts';
