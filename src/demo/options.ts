@@ -15,7 +15,7 @@ Starts a relay, a regtest node, an aggregator and wallets, each a process of its
 an advert, a cohort, new DIDs that name its beacon, updates, signed signals with 6 confirmations, resolution.
 
   --members N   wallets in the cohort, 2 to 100 (3)
-  --dids N      DIDs of each wallet, 1 to 100 (2)
+  --dids N      DIDs of each wallet, 1 to 100 (2); with two rounds or more each makes one further after round 1
   --rounds N    rounds, 1 to 50 (2)
   --out DIR     where the files go (demo-output)
   --stay        keep running afterwards, for wallets of your own

@@ -79,7 +79,7 @@ export async function show(world: World, options: DemoOptions, progress: Progres
     await playRound(world, cohort, round, options, owned, progress);
     const detail = await world.aggregator('roundShow', { cohort, round });
     write(`rounds/${round}.json`, await roundFile(world, detail, address, script));
-    if (round === 1) {
+    if (round === 1 && options.rounds > 1) {
       await Promise.all(members.map(async (member, i) => owned[i]!.push(await newDid(member, cohort))));
       say(`each wallet made one further DID; it got proofs of an empty index for the signal before it`);
     }
