@@ -1,7 +1,7 @@
 import { checkEvidence } from '../beacon/index.ts';
 import { fromHex } from '../crypto/index.ts';
 import type { Ack, Proofs, Rejection, SignalEvidence } from '../messages/index.ts';
-import { checkRequest, evidenceOf, shownAnnouncement } from './check.ts';
+import { checkRequest, evidenceOf, holdsEvidence, shownAnnouncement } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { decideRequest, sendVeto } from './rounds.ts';
@@ -19,7 +19,7 @@ export function decideAck(state: WalletState, membership: Membership, asked: Ask
   const beacon = beaconOf(membership);
   switch (body.accepted) {
     case 'opt_in':
-      return { events: [{ type: 'seated', cohort }], effects: [] };
+      return membership.phase.name === 'asked' ? { events: [{ type: 'seated', cohort }], effects: [] } : nothing;
     case 'leave':
       if (asked?.slot !== 'leave' || beacon) return { drop: 'nobody asked to leave' };
       return { events: [{ type: 'membership_ended', cohort, reason: 'left' }], effects: [] };
@@ -39,7 +39,7 @@ export function decideAck(state: WalletState, membership: Membership, asked: Ask
       if (bad) return { refuse: `the evidence of earlier signals is wrong: ${bad}` };
       return {
         events: [
-          { type: 'evidence_kept', cohort, signals: only(body.signals, body.did) },
+          ...keep(cohort, beacon, body.did, body.signals),
           { type: 'did_registered', cohort, did: body.did, proven: body.proven },
         ],
         effects: [],
@@ -51,8 +51,13 @@ export function decideAck(state: WalletState, membership: Membership, asked: Ask
 const updateOf = (state: WalletState, did: string, announcement: string) =>
   state.dids.get(did)?.updates.find(update => update.announcement === announcement);
 
-const only = (signals: readonly SignalEvidence[], did: string): SignalEvidence[] =>
-  signals.map(signal => ({ ...signal, evidence: evidenceOf(signal.evidence, [did]) }));
+/** Of verified evidence, what is about the DID and not held yet: a log need not grow with every repetition. */
+function keep(cohort: string, beacon: MemberBeacon, did: string, signals: readonly SignalEvidence[]): WalletEvent[] {
+  const fresh = signals
+    .filter(signal => !holdsEvidence(beacon, signal.signal_bytes, did))
+    .map(signal => ({ ...signal, evidence: evidenceOf(signal.evidence, [did]) }));
+  return fresh.length === 0 ? [] : [{ type: 'evidence_kept', cohort, signals: fresh }];
+}
 
 /** Why a list of evidence is not what it says; null when all of it verifies. */
 function badEvidence(
@@ -92,22 +97,20 @@ export function decideProofs(
   if (!state.dids.has(did) && !beacon.registrations.has(did)) return { drop: 'proofs for a DID of somebody else' };
   const bad = badEvidence(state, membership, did, body.signals);
   if (bad) return { refuse: `the evidence that was asked for is wrong: ${bad}` };
-  const signals = only(body.signals, did);
-  const kept: WalletEvent = { type: 'evidence_kept', cohort, signals };
+  const kept = { events: keep(cohort, beacon, did, body.signals), effects: [] };
   const held = beacon.held_request;
-  const signal = held && signals.find(known => known.session_id === held.body.session_id);
-  if (!held || !signal || !('proofs' in held.body.evidence) || !('proofs' in signal.evidence))
-    return { events: [kept], effects: [] };
-  const evidence = { proofs: { ...held.body.evidence.proofs, ...signal.evidence.proofs } };
+  const signal = held && body.signals.find(known => known.session_id === held.body.session_id);
+  const proven = signal && evidenceOf(signal.evidence, [did]);
+  if (!held || !proven || !('proofs' in held.body.evidence) || !('proofs' in proven)) return kept;
+  const evidence = { proofs: { ...held.body.evidence.proofs, ...proven.proofs } };
   const whole = { ...held.body, evidence };
   const check = checkRequest(state, membership, beacon, whole, env);
   const isAwaited = (missing: string): boolean =>
     missing !== did && [...state.asked.values()].some(a => a.cohort === cohort && a.slot === `proofs ${missing}`);
   // Several DIDs are asked for one by one: the request waits for the last answer.
-  if (!check.ok && check.missing?.every(isAwaited)) return { events: [kept], effects: [] };
+  if (!check.ok && check.missing?.every(isAwaited)) return kept;
   const again = decideRequest(state, membership, beacon, whole, held.in_reply_to, env);
-  if (!('events' in again)) return { events: [kept], effects: [] };
-  return { events: [kept, ...again.events], effects: again.effects };
+  return 'events' in again ? { events: [...kept.events, ...again.events], effects: again.effects } : kept;
 }
 
 /** What a refusal ends: a request of this wallet, or its seat. */

@@ -207,7 +207,6 @@ function checkOutpoint(
     ...[...beacon.sessions.values()]
       // One whose outpoint went elsewhere announced nothing.
       .filter(session => session.stage.name === 'signed' && session.settled?.announced !== false)
-      .filter(session => session.signal_bytes !== signalBytes)
       .map(session => session.checked_at),
   );
   // A tenth of slack: two clocks never agree to the second.
@@ -348,13 +347,13 @@ export const isCommitted = (state: UpdateState): boolean =>
   state === 'locked' || state === 'broadcast' || state === 'final' || state === 'returned';
 
 /**
- * Updates that this cohort may announce: the next version's, sent there and neither replaced nor refused. What was
- * signed for these bytes before may be signed for them again, even if another cohort has announced it meanwhile.
+ * Updates that this cohort may announce: the next version's, sent there and neither replaced nor refused. What an open
+ * session announces may be signed for again, even if another cohort has announced it meanwhile.
  */
 function candidates(own: WalletDid, cohort: string, beacon: MemberBeacon, signalBytes: string) {
   const signed = new Set(
-    [...beacon.sessions.values()]
-      .filter(session => session.stage.name === 'signed' && session.signal_bytes === signalBytes)
+    openSessions(beacon)
+      .filter(session => session.signal_bytes === signalBytes)
       .flatMap(session => session.updates.map(update => update.announcement)),
   );
   const next = own.updates.find(update => !['final', 'replaced', 'refused'].includes(update.state))?.version;

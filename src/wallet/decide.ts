@@ -1,5 +1,5 @@
 import { toHex } from '../crypto/index.ts';
-import { announcementOf, beaconServices } from '../did/index.ts';
+import { announcementOf, beaconServices, type DidDocument } from '../did/index.ts';
 import type { Envelope } from '../messages/index.ts';
 import { decideAck, decideProofs, decideRejection } from './answers.ts';
 import { isCommitted } from './check.ts';
@@ -39,9 +39,13 @@ export function decide(state: WalletState, input: Input, env: Env): Decision {
 function addDid(state: WalletState, input: Extract<Input, { type: 'add_did' }>): Decision {
   if (state.dids.has(input.did)) return { refuse: `the wallet holds ${input.did} already` };
   const { did, name, network, public_key, genesis } = input;
-  const names = beaconServices(input.document).map(beacon => beacon.address);
+  const names = namesOf(input.document);
   return { events: [{ type: 'did_created', did, name, network, public_key, genesis, names }], effects: [] };
 }
+
+/** Beacon addresses of a document. A document may write one in capitals (BIP-173), and it is the same address. */
+const namesOf = (document: DidDocument): string[] =>
+  beaconServices(document).map(({ address }) => (/^(?:bc|tb|bcrt)1/i.test(address) ? address.toLowerCase() : address));
 
 /** One version, one update, for ever: another one may replace it only while no round has frozen it. */
 function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_update' }>): Decision {
@@ -79,7 +83,7 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
       slot: `update ${did} ${announcement}`,
     });
   }
-  const names = beaconServices(input.document).map(beacon => beacon.address);
+  const names = namesOf(input.document);
   return { events: [{ type: 'update_signed', did, version, announcement, update, names, cohorts }], effects };
 }
 

@@ -55,6 +55,8 @@ export function evolve(state: WalletState, event: Event): WalletState {
     case 'cohort_ready':
       return withPhase(state, event.cohort, phase => ready(phase, event));
     case 'membership_ended':
+      // Nobody waits for answers from there, and an opt-in that is sent again could take a seat once more.
+      for (const [id, asked] of state.asked) if (asked.cohort === event.cohort) state.asked.delete(id);
       return withPhase(state, event.cohort, () => ({ name: 'ended', reason: event.reason }));
     case 'abort_told':
       return withMembership(state, event.cohort, membership => ({

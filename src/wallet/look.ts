@@ -52,14 +52,30 @@ function sight(tx: ChainTx, chain: ChainView): HeldSignal['seen'] {
 const spenderOf = (chain: ChainView, outpoint: { txid: string; vout: number }): ChainTx | undefined =>
   chain.history.find(tx => tx.spends && tx.inputs.includes(`${outpoint.txid}:${outpoint.vout}`));
 
+/**
+ * What ends a session, six deep: whatever spends its outpoint; or, where that was the change of an earlier session, another
+ * step of that one. After such a reorganization the outpoint will never exist, and would be waited for for ever.
+ */
+function endOf(beacon: MemberBeacon, session: MemberSession, chain: ChainView): ChainTx | null {
+  const end = spenderOf(chain, session.outpoint) ?? rivalOfParent(beacon, session, chain);
+  return end && depth(end, chain) >= MIN_CONFIRMATIONS ? end : null;
+}
+
+function rivalOfParent(beacon: MemberBeacon, session: MemberSession, chain: ChainView): ChainTx | undefined {
+  const { txid } = session.outpoint;
+  const parent = [...beacon.sessions.values()].find(({ steps }) => steps.some(step => step.txid === txid));
+  const spender = parent && spenderOf(chain, parent.outpoint);
+  return spender?.txid === txid ? undefined : spender;
+}
+
 /** An open session ends when its outpoint is spent six deep: by its transaction, or by anything else. */
 function settle(cohort: string, beacon: MemberBeacon, chain: ChainView): WalletEvent[] {
   return openSessions(beacon).flatMap((session): WalletEvent[] => {
-    const spender = spenderOf(chain, session.outpoint);
-    if (!spender || depth(spender, chain) < MIN_CONFIRMATIONS) return [];
+    const end = endOf(beacon, session, chain);
+    if (!end) return [];
     const { session_id } = session;
-    const announced = spender.signal === session.signal_bytes;
-    return [{ type: 'session_settled', cohort, session_id, txid: spender.txid, announced }];
+    const announced = end.signal === session.signal_bytes;
+    return [{ type: 'session_settled', cohort, session_id, txid: end.txid, announced }];
   });
 }
 
@@ -103,8 +119,8 @@ function witnessesOf(
     const isHere = membership.cohort === cohort;
     for (const session of beacon?.sessions.values() ?? []) {
       const sight = isHere ? seen.get(session.signal_bytes) : beacon?.signals.get(session.signal_bytes)?.seen;
-      const isGone = isHere ? wentElsewhere(session, chain) : session.settled?.announced === false;
-      const witness = { status: sight?.status ?? 'unseen', isOpen: session.stage.name === 'signed' && !isGone };
+      const isOpen = session.stage.name === 'signed' && !isGone(beacon!, session, isHere ? chain : null);
+      const witness = { status: sight?.status ?? 'unseen', isOpen };
       for (const { did, announcement } of session.updates) {
         const others = witnesses.get(announcement);
         if (others) others.push({ did, ...witness });
@@ -115,9 +131,11 @@ function witnessesOf(
   return witnesses;
 }
 
-function wentElsewhere(session: MemberSession, chain: ChainView): boolean {
-  const spender = spenderOf(chain, session.outpoint);
-  return spender !== undefined && spender.signal !== session.signal_bytes && depth(spender, chain) >= MIN_CONFIRMATIONS;
+/** Whether its outpoint went elsewhere; without a view of its address, as the wallet saw it last. */
+function isGone(beacon: MemberBeacon, session: MemberSession, chain: ChainView | null): boolean {
+  if (session.settled?.announced === false || !chain) return session.settled?.announced === false;
+  const end = endOf(beacon, session, chain);
+  return end !== null && end.signal !== session.signal_bytes;
 }
 
 function nextState(now: UpdateState, witnesses: readonly Witness[]): UpdateState {

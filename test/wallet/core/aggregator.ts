@@ -1,0 +1,140 @@
+import {
+  type Beacon,
+  type CohortEvent,
+  type CohortState,
+  decide,
+  type Env,
+  evolve,
+  type Input,
+  type Stored,
+} from '../../../src/cohort/index.ts';
+import { fromHex } from '../../../src/crypto/index.ts';
+import { type DidDocument, encodeDid } from '../../../src/did/index.ts';
+import { type Envelope, readTerms, type Terms } from '../../../src/messages/index.ts';
+import { draw, drawHex, publicHex, xOnly } from '../../cohort/members.ts';
+import { type Advert, roundTrip, scriptOf, sealed, type World } from './wallet.ts';
+
+/** The terms of a cohort named `name`, whose keys are made of its name. */
+export function advertOf(name: string, changes: Partial<Terms> = {}): Advert & { transportSecret: Uint8Array } {
+  const transportSecret = draw(`transport key of aggregator ${name}`);
+  const identity = draw(`identity of aggregator ${name}`);
+  const content: Terms = {
+    v: 1,
+    id: name,
+    type: 'SMTBeacon',
+    cohort_size: { min: 2, max: 2 },
+    btc_network: 'regtest',
+    frequency: { interval: 86_400, min_interval: 3_600, pending_updates: 1 },
+    latency: { cohort_set: 600, presence: 60, nonce: 600, signature: 600 },
+    dids: { min: 0, max: 10 },
+    financials: { enrolment: 0, per_announcement: 0 },
+    funder: 'anyone',
+    fee_cap: 2_000,
+    flow: 'push',
+    privacy: 'none',
+    bit_order: 'spec',
+    signal_output: 'last',
+    policy: { type: 'keypath' },
+    admission: 'open',
+    unproven_dids: false,
+    communication: ['nip44_v2'],
+    transport_key: xOnly(transportSecret),
+    return_address: `nostr:nprofile1${name}`,
+    aggregator_did: encodeDid({
+      version: 1,
+      network: 'regtest',
+      kind: 'key',
+      genesisBytes: fromHex(publicHex(identity)),
+    }),
+    ...changes,
+  };
+  const read = readTerms(JSON.stringify(content));
+  if (!read.ok) throw new Error(`${read.field}: ${read.text}`);
+  const { terms, terms_hash } = read;
+  return { cohort: drawHex(`advert event ${name}`), terms, terms_hash, identity: xOnly(identity), transportSecret };
+}
+
+/** An aggregator's shell in memory, for one cohort. */
+export interface Aggregator {
+  readonly advert: Advert;
+  readonly beacon: Beacon;
+  readonly script: string;
+  /** Not delivered yet. */
+  mail: Envelope[];
+  receive(envelope: Envelope): void;
+  advance(): void;
+  /** What its resolver finds when it checks who controls a DID. */
+  readonly documents: Map<string, { document: DidDocument; version: number }>;
+}
+
+export function newAggregator(world: World, name: string, changes: Partial<Terms> = {}): Aggregator {
+  const { transportSecret, ...advert } = advertOf(name, changes);
+  const { terms, terms_hash, cohort, identity } = advert;
+  let state: CohortState | null = null;
+  let inputs = 0;
+  let seq = 0;
+
+  function once(input: Input): number {
+    const env: Env = { now: world.now, entropy: drawHex(`${name} entropy ${inputs++}`), chain: view() };
+    const decision = decide(state, input, env);
+    if ('drop' in decision) return 0;
+    for (const event of decision.events) {
+      const stored: Stored<CohortEvent> = roundTrip({ ...event, at: world.now });
+      state = evolve(state, stored);
+    }
+    for (const effect of decision.effects) {
+      if (effect.type === 'broadcast') world.chain.submit(effect.hex);
+      if (effect.type !== 'send') continue;
+      const { to, message, session, in_reply_to } = effect;
+      self.mail.push(
+        sealed(
+          { secret: transportSecret },
+          {
+            message,
+            to,
+            cohort,
+            seq: seq++,
+            created_at: world.now,
+            ...(session === undefined ? {} : { session }),
+            ...(in_reply_to === undefined ? {} : { in_reply_to }),
+          },
+        ),
+      );
+    }
+    return decision.events.length;
+  }
+
+  const view = () => (state?.phase.name === 'formed' ? world.chain.view(state.phase.beacon.script_hex) : null);
+
+  const self: Aggregator = {
+    advert,
+    get beacon() {
+      if (state?.phase.name !== 'formed') throw new Error(`the cohort is ${state?.phase.name}`);
+      return state.phase.beacon;
+    },
+    get script() {
+      return scriptOf(self.beacon.address, terms);
+    },
+    mail: [],
+    documents: new Map(),
+    receive(envelope) {
+      once({ type: 'message', envelope, admission: { invites: [], allowlist: [] } });
+      self.advance();
+    },
+    advance() {
+      while (once({ type: 'advance' }) > 0);
+      const checks = state?.phase.name === 'formed' ? [...state.phase.beacon.checks.values()] : [];
+      for (const { request_id, did } of checks) {
+        const found = self.documents.get(did);
+        once({
+          type: 'control_checked',
+          request_id,
+          result: found ? { ok: true, ...found, deactivated: false } : { ok: false, text: 'unknown' },
+        });
+        self.advance();
+      }
+    },
+  };
+  once({ type: 'create', cohort, terms, terms_hash, identity, expires_at: world.now + 86_400 });
+  return self;
+}
