@@ -8,6 +8,8 @@ const { Point } = secp256k1;
 type Point = InstanceType<typeof Point>;
 
 const EVEN = Uint8Array.of(2);
+/** The hash is Bitcoin's already, and only low s is relayed (BIP-146). */
+const ECDSA = { prehash: false, lowS: true } as const;
 const parse = (bytes: Bytes): Point => Point.fromBytes(bytes);
 const parseX = (x: Bytes): Point => parse(concatBytes(EVEN, x));
 
@@ -71,5 +73,11 @@ export const curve: Curve = {
   },
   verifySchnorr: (message, xOnly, signature) =>
     message.length === 32 && orElse(false, () => schnorr.verify(signature, message, xOnly)),
+  signEcdsa(hash, secret) {
+    if (hash.length !== 32) throw new TypeError('expected a 32-byte hash');
+    return secp256k1.sign(hash, secret, ECDSA);
+  },
+  verifyEcdsa: (hash, publicKey, signature) =>
+    hash.length === 32 && orElse(false, () => secp256k1.verify(signature, hash, publicKey, ECDSA)),
   sharedX: (secret, xOnly) => secp256k1.getSharedSecret(secret, concatBytes(EVEN, xOnly), true).slice(1),
 };

@@ -54,6 +54,8 @@ export const curve: Curve = {
   },
   signSchnorr: (message, secret, auxRand) => tiny.signSchnorr(message, secret, auxRand),
   verifySchnorr: (message, xOnly, signature) => orElse(false, () => tiny.verifySchnorr(message, xOnly, signature)),
+  signEcdsa: (hash, secret) => tiny.sign(hash, secret),
+  verifyEcdsa: (hash, publicKey, signature) => orElse(false, () => tiny.verify(hash, publicKey, signature, true)),
   sharedX(secret, xOnly) {
     // OpenSSL would pad a short key and go on.
     if (!tiny.isPrivate(secret)) throw new TypeError('not a secp256k1 secret key');

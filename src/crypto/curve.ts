@@ -15,6 +15,10 @@ export interface Curve extends Crypto {
   signSchnorr(message: Bytes, secret: Bytes, auxRand: Bytes): Bytes;
   /** BIP-340 verification; false, never a throw, for bytes that are no key or no signature. */
   verifySchnorr(message: Bytes, xOnly: Bytes, signature: Bytes): boolean;
+  /** ECDSA signature (64 bytes, r || s, low s, RFC 6979 nonce) over a 32-byte hash: for outputs older than Taproot. */
+  signEcdsa(hash: Bytes, secret: Bytes): Bytes;
+  /** ECDSA verification against a 33-byte key; false, never a throw, also for a signature with high s (BIP-146). */
+  verifyEcdsa(hash: Bytes, publicKey: Bytes, signature: Bytes): boolean;
   /** x coordinate of secret · lift_x(xOnly): the input of a NIP-44 conversation key. Throws on bad input. */
   sharedX(secret: Bytes, xOnly: Bytes): Bytes;
 }
