@@ -127,7 +127,9 @@ export interface Cohort {
   mine(blocks?: number): Outcome;
   envelope(member: Member, message: Message, session?: string): Envelope;
   tell(member: Member, message: Message, admission?: AdmissionPolicy): Outcome;
-  /** The folded log decides as the live state does: what a restart would do. */
+  /** The state as a restart has it: the log as JSON, folded. */
+  restarted(): CohortState;
+  /** The folded log decides as the live state does. */
   expectRestartable(): void;
 }
 
@@ -261,8 +263,13 @@ export function startCohort(changes: Partial<Terms> = {}, { expires_at = START +
     },
     tell: (member, message, admission = OPEN) =>
       self.give({ type: 'message', envelope: self.envelope(member, message), admission }),
-    expectRestartable() {
+    restarted() {
       const folded = roundTrip(self.log).reduce<CohortState | null>((state, event) => evolve(state, event), null);
+      if (!folded) throw new Error('the log is empty');
+      return folded;
+    },
+    expectRestartable() {
+      const folded = self.restarted();
       expect(snapshot(folded)).toBe(snapshot(live));
       const env = { now: self.now, entropy: drawHex('restart'), chain: null };
       expect(snapshot(decide(folded, { type: 'advance' }, env))).toBe(snapshot(decide(live, { type: 'advance' }, env)));

@@ -8,6 +8,7 @@ import {
   answer,
   type Cohort,
   deliver,
+  fund,
   keySetOf,
   type Outcome,
   roundOpen,
@@ -471,6 +472,17 @@ describe('after the aggregated nonce the session is open', () => {
     cohort.chainUp = false;
     expect(cohort.wait(100_000).events).toEqual([]);
     cohort.chainUp = true;
+    expect(typesOf(cohort.advance())).toEqual(['presence_asked']);
+  });
+
+  test('the pinned outpoint spent by somebody: it waits for the chain, and takes no other deposit', async () => {
+    const { cohort } = await stalled();
+    fund(cohort);
+    cohort.mail = [];
+    expect(cohort.beacon.round?.stage.name).toBe('waiting');
+    const cancel = cohort.chain.spend(cohort.beacon.round!.frozen!.outpoint);
+    expect(typesOf(cohort.wait(10_000))).toEqual(['alarm_raised']);
+    cohort.chain.evict(cancel);
     expect(typesOf(cohort.advance())).toEqual(['presence_asked']);
   });
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { checkEvidence } from '../../src/beacon/index.ts';
+import { signalHistory } from '../../src/cohort/index.ts';
 import { fromHex, toHex } from '../../src/crypto/index.ts';
 import { applyPatch, type DidDocument, parseDocument } from '../../src/did/index.ts';
 import { type Body, registrationStatement, type SignalEvidence, type Terms } from '../../src/messages/index.ts';
@@ -436,6 +437,12 @@ describe('evidence', () => {
     expect(earlier).toMatchObject({ txid: cohort.beacon.signals[0]?.txid, height: cohort.chain.tip - 5 });
     expect(open).toMatchObject({ txid: null, height: null, session_id: cohort.beacon.round?.open[0]?.id });
     expect(open.signal_bytes).toBe(cohort.beacon.round?.frozen?.signal_bytes);
+
+    // A restart builds the trees again: of the leaves that there were, not of those that came since.
+    const { phase } = cohort.restarted();
+    if (phase.name !== 'formed') throw new Error(phase.name);
+    expect(phase.beacon.leaves).toContain(late.did);
+    expect(signalHistory(cohort.terms, phase.beacon, late.did)).toEqual(ack.signals);
 
     deliver(cohort);
     cohort.mine(6);
