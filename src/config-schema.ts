@@ -3,7 +3,7 @@ import { network, plainText, seconds, xOnlyKey } from './messages/fields.ts';
 import { termsSchema } from './messages/terms.ts';
 
 /** What of an advert is made by the daemon, and never configured. */
-const { v, id, btc_network, transport_key, return_address, aggregator_did, ...chosen } = termsSchema.shape;
+const { v, id, btc_network, transport_key, return_address, aggregator_did, proof, ...chosen } = termsSchema.shape;
 
 /** The terms that this version serves; what the wire could say beyond them is refused before anybody agrees to it. */
 export const advertSchema = z.strictObject({

@@ -8,6 +8,8 @@ import type { CohortState } from './cohort/index.ts';
 import type { Config } from './config.ts';
 import { fromHex, sha256, toHex, utf8 } from './crypto/index.ts';
 import { didOfIdentity } from './nostr/advert.ts';
+import { verifyAdvertDocument } from './nostr/advert-document.ts';
+import { encodeAdvertLink } from './nostr/advert-link.ts';
 import {
   authEvent,
   createInbox,
@@ -15,11 +17,21 @@ import {
   createRelays,
   DIRECTED_KIND,
   type Log,
+  MAIL_KINDS,
   type NostrEvent,
+  schemeOfKind,
 } from './nostr/index.ts';
 import { nodeSocket } from './nostr/websocket-node.ts';
 import { type AggregatorApi, OperatorError } from './operator/api.ts';
-import { ADVERT_LIFE, completeTerms, firstAdvert, type Identity, introduction, nextAdvert } from './shell/adverts.ts';
+import {
+  ADVERT_LIFE,
+  certifyTerms,
+  completeTerms,
+  firstAdvert,
+  type Identity,
+  introduction,
+  nextAdvert,
+} from './shell/adverts.ts';
 import { createEye } from './shell/eye.ts';
 import { keepHearing } from './shell/hearing.ts';
 import { createHost } from './shell/host.ts';
@@ -97,9 +109,12 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
   const relays = createRelays(config.relays, {
     openSocket: nodeSocket,
     log,
-    auth: (challenge, relayUrl) => [
-      identity.lend(secret => authEvent({ challenge, relayUrl, createdAt: now() }, secret, random(32))),
-    ],
+    // Gift wraps are served to whom they are for: where an advert takes them, its transport key authenticates too.
+    auth: (challenge, relayUrl) => {
+      const answer = (secret: Uint8Array): NostrEvent =>
+        authEvent({ challenge, relayUrl, createdAt: now() }, secret, random(32));
+      return [identity.lend(answer), ...host.recipients('nip59').map(transport => keys.lend(transport, answer))];
+    },
   });
   const mail = createMail({ lend: keys.lend, random, maxMessageBytes: relays.maxMessageBytes });
   const eye = createEye(chain, { pollMs: config.chain.poll_ms, log });
@@ -131,8 +146,11 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
   const listen = (): void => orFail(() => hearing.update(relays.connectedCount() > 0 && inbox.caughtUp().length > 0));
   const inbox = createInbox({
     relays,
-    kinds: [DIRECTED_KIND],
-    recipients: () => [...host.recipients(), identity.key],
+    kinds: MAIL_KINDS,
+    recipients: kind => [
+      ...host.recipients(schemeOfKind(kind) ?? 'nip44_v2'),
+      ...(kind === DIRECTED_KIND ? [identity.key] : []),
+    ],
     cursors: store.cursors,
     seen: store.hasSeen,
     now,
@@ -199,6 +217,12 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
   };
   const summary = (state: CohortState) => cohortSummary(state, host.env(state.id));
 
+  /** Asked before a key is made, and again after the terms are signed: another request may have come in between. */
+  function refuseTaken(advertId: string): void {
+    if (host.states().some(({ advert }) => advert.terms.id === advertId))
+      throw new OperatorError('exists', `there is an advert ${advertId} already`);
+  }
+
   const api: AggregatorApi = {
     async status() {
       const backlog = new Map(store.backlog().map(waiting => [waiting.relay, waiting]));
@@ -225,18 +249,19 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
     async advertCreate({ id, expires_in, ...chosen }) {
       const { expires_in: standard, ...defaults } = config.advert;
       const advertId = id ?? `${config.network}-${toHex(random(4))}`;
-      if (host.states().some(({ advert }) => advert.terms.id === advertId))
-        throw new OperatorError('exists', `there is an advert ${advertId} already`);
+      refuseTaken(advertId);
       const transport = keys.create('transport').slice(2);
       const terms = completeTerms(
         { ...defaults, ...chosen },
         { id: advertId, network: config.network, transport, identity: identity.key, relays: relays.urls },
       );
       if (!terms.ok) throw new OperatorError('invalid_terms', `${terms.field}: ${terms.text}`);
+      const certified = await certifyTerms(signing, terms.terms);
+      refuseTaken(advertId);
       const at = now();
       const expires_at = at + (expires_in ?? standard);
-      const event = firstAdvert(signing, { ...terms, expires_at, now: at });
-      const { terms: parsed, terms_hash } = terms;
+      const event = firstAdvert(signing, { ...certified, expires_at, now: at });
+      const { terms: parsed, terms_hash } = certified;
       host.create(
         { type: 'create', cohort: event.id, terms: parsed, terms_hash, identity: identity.key, expires_at },
         event,
@@ -250,6 +275,20 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
         throw new OperatorError('wrong_phase', `the cohort of this advert is ${phase.name}`);
       host.feed(id, { type: 'set_status', status });
       return advertSummary(find(id));
+    },
+    async advertExport({ advert }) {
+      const { id } = find(advert);
+      // Adverts of an earlier version were not kept: publishing one again keeps it.
+      if (host.advertEvent(id) === null) host.feed(id, { type: 'refresh' });
+      const event = host.advertEvent(id);
+      if (event === null) throw new OperatorError('not_found', 'the event of this advert was not kept');
+      const document = verifyAdvertDocument(JSON.parse(event.content));
+      return {
+        event,
+        document: document.ok ? document.terms : null,
+        link: encodeAdvertLink(event, relays.urls),
+        short_link: encodeAdvertLink(event, relays.urls, { maxChars: 0 }),
+      };
     },
     cohortList: async () => host.states().map(summary),
     async cohortShow({ cohort }) {

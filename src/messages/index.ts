@@ -15,4 +15,4 @@ export type { ProofRequest, Proofs } from './proofs.ts';
 export { ABORT_REASONS, type AbortReason, type RoundAborted } from './round-aborted.ts';
 export type { SignalStatus } from './signal-status.ts';
 export * from './statements.ts';
-export { readTerms, type Terms, termsHash, termsSchema } from './terms.ts';
+export { readTerms, type Scheme, type Terms, termsHash, termsSchema } from './terms.ts';

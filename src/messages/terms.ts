@@ -3,6 +3,19 @@ import { sha256, toHex, utf8 } from '../crypto/index.ts';
 import { beaconType, bitOrder, count, did, network, plainText, satoshis, seconds, xOnlyKey } from './fields.ts';
 import { parseJson } from './json.ts';
 
+/** How envelopes may travel: NIP-44 in kind 8252, NIP-04 in kind 4, gift wraps of NIP-59. */
+const scheme = z.enum(['nip44_v2', 'nip04', 'nip59']);
+export type Scheme = z.infer<typeof scheme>;
+
+/** The proof of an advert that stands on its own outside Nostr: by the aggregator's DID, over the rest of the terms. */
+const proof = z.strictObject({
+  type: z.literal('DataIntegrityProof'),
+  cryptosuite: z.literal('bip340-jcs-2025'),
+  verificationMethod: z.string().max(250),
+  proofPurpose: z.literal('assertionMethod'),
+  proofValue: z.string().regex(/^z[1-9A-HJ-NP-Za-km-z]{64,88}$/, 'a proof value is z and 64 bytes of base58'),
+});
+
 /**
  * The terms of a beacon: what an advert's content says and an opt-in agrees to (seed B1).
  * Times are seconds, amounts satoshis. They never change: another set of terms is another advert.
@@ -45,16 +58,14 @@ export const termsSchema = z
     admission: z.enum(['open', 'allowlist', 'invite']),
     /** Whether DIDs are taken without proof of control. */
     unproven_dids: z.boolean(),
-    communication: z
-      .array(z.enum(['nip44_v2', 'nip04', 'nip59']))
-      .min(1)
-      .max(3),
+    communication: z.array(scheme).min(1).max(3),
     /** The aggregator's key for this cohort: every directed message goes to it and comes from it. */
     transport_key: xOnlyKey,
     /** Where messages reach the aggregator: `nostr:nprofile1…` of the transport key with its relays. */
     return_address: z.string().max(2000).startsWith('nostr:nprofile1'),
     /** The `k` identifier of the key that signs the advert event. */
     aggregator_did: did,
+    proof: proof.optional(),
   })
   .refine(terms => terms.cohort_size.min <= terms.cohort_size.max, {
     path: ['cohort_size'],

@@ -2,6 +2,7 @@ import type { Network } from '../bitcoin/network.ts';
 import { type Bytes, concatBytes, fromHex, toHex } from '../crypto/index.ts';
 import { decodeDid, encodeDid } from '../did/index.ts';
 import { readTerms, type Terms } from '../messages/index.ts';
+import { verifyAdvertDocument } from './advert-document.ts';
 import { expirationOf, type NostrEvent, signEvent, tagValue, tagValues, verifyEvent } from './event.ts';
 
 /** The kind of a beacon advert: addressable, so that a status change replaces it. */
@@ -84,6 +85,10 @@ export function readAdvert(value: unknown): AdvertRead {
   if (tagValue(event, 'd') !== terms.id) return no('the d tag is not the advert id of the terms');
   if (!isKeyOf(event.pubkey, terms.aggregator_did, terms.btc_network))
     return no('the event is not signed by the key of aggregator_did');
+  if (terms.proof !== undefined) {
+    const document = verifyAdvertDocument(JSON.parse(event.content));
+    if (!document.ok) return no(document.reason);
+  }
   const status = tagValue(event, 's') ?? '';
   if (!STATUSES.includes(status)) return no(`unknown status ${JSON.stringify(status)}`);
   const expires_at = Number(tagValue(event, 'expires_at'));

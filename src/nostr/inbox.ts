@@ -18,10 +18,13 @@ export const INBOX_TIMING: InboxTiming = {
 
 export interface InboxOptions {
   readonly relays: Relays;
-  /** 8252; also 4 and 1059 where the advert lists them. Each is asked for by itself: relays drop mixed filters. */
+  /**
+   * 8252; also 4 and 1059 where an advert lists them. Each is asked for by itself: relays drop mixed filters. The first
+   * is the main one: a relay that does not serve the others still counts as read.
+   */
   readonly kinds: readonly number[];
-  /** The x-only transport keys, hex, that mail is for; asked for at the start and at `refresh`. */
-  readonly recipients: () => readonly string[];
+  /** The x-only transport keys, hex, that mail of this kind is for; asked for at the start and at `refresh`. */
+  readonly recipients: (kind: number) => readonly string[];
   readonly cursors: CursorStore;
   /** Whether an event was dealt with, durably. */
   readonly seen: (id: string) => boolean;
@@ -68,6 +71,7 @@ const LANE_BYTES = 512 * LIMITS.eventBytes;
 const REMEMBERED = 10_000;
 
 interface Group {
+  readonly kind: number;
   readonly recipients: Set<string>;
   readonly lanes: Lane[];
 }
@@ -89,7 +93,7 @@ export function createInbox(options: InboxOptions): Inbox {
     [...groups].flatMap(({ lanes }) => lanes.filter(lane => lane.relay === relay));
   const isCaughtUp = (relay: string): boolean => {
     const lanes = lanesOf(relay);
-    return lanes.length > 0 && lanes.every(lane => lane.isComplete());
+    return lanes.length > 0 && lanes.every(lane => (lane.kind === kinds[0] ? lane.isComplete() : lane.isSettled()));
   };
 
   const context = {
@@ -115,14 +119,13 @@ export function createInbox(options: InboxOptions): Inbox {
     },
   };
 
-  function open(recipients: Set<string>): void {
+  function open(kind: number, recipients: Set<string>): void {
     const lanes: Lane[] = [];
-    groups.add({ recipients, lanes });
-    for (const relay of relays.urls)
-      for (const kind of kinds) lanes.push(openLane({ name: `in${names++}`, relay, kind, recipients }, context));
+    groups.add({ kind, recipients, lanes });
+    for (const relay of relays.urls) lanes.push(openLane({ name: `in${names++}`, relay, kind, recipients }, context));
   }
-  function openAll(recipients: readonly string[]): void {
-    for (let i = 0; i < recipients.length; i += GROUP_SIZE) open(new Set(recipients.slice(i, i + GROUP_SIZE)));
+  function openAll(kind: number, recipients: readonly string[]): void {
+    for (let i = 0; i < recipients.length; i += GROUP_SIZE) open(kind, new Set(recipients.slice(i, i + GROUP_SIZE)));
   }
   function leave(group: Group): void {
     groups.delete(group);
@@ -130,9 +133,13 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   function refresh(): void {
-    const wanted = new Set(options.recipients());
+    for (const kind of kinds) refreshKind(kind);
+  }
+  function refreshKind(kind: number): void {
+    const wanted = new Set(options.recipients(kind));
     const missing = new Set(wanted);
-    for (const group of groups) {
+    const own = [...groups].filter(group => group.kind === kind);
+    for (const group of own) {
       for (const recipient of group.recipients) {
         missing.delete(recipient);
         if (!wanted.has(recipient)) group.recipients.delete(recipient);
@@ -141,9 +148,10 @@ export function createInbox(options: InboxOptions): Inbox {
     }
     if (missing.size === 0) return;
     const needed = Math.ceil(wanted.size / GROUP_SIZE);
-    const isScattered = groups.size >= Math.max(MAX_GROUPS, needed);
-    if (isScattered) for (const group of groups) leave(group);
-    openAll([...(isScattered ? wanted : missing)]);
+    const present = own.filter(group => groups.has(group));
+    const isScattered = present.length >= Math.max(MAX_GROUPS, needed);
+    if (isScattered) for (const group of present) leave(group);
+    openAll(kind, [...(isScattered ? wanted : missing)]);
   }
 
   const stopListening = relays.onState((url, state) => {

@@ -48,7 +48,10 @@ export interface LaneContext {
 /** The messages of one kind, to some recipients, from one relay. */
 export interface Lane {
   readonly relay: string;
+  readonly kind: number;
   isComplete(): boolean;
+  /** Complete, or the relay was given its time and does not end its stored events, or does not serve this kind. */
+  isSettled(): boolean;
   /** The relay is gone: what it sent so far is handed over. */
   onDown(): void;
   close(): void;
@@ -91,9 +94,11 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
   let epoch = 0;
   let isIntact = true;
   let isComplete = false;
+  let isGivenUp = false;
   let failures = 0;
   let isClosed = false;
   const newest = new Map<string, number>();
+  let patience: ReturnType<typeof setTimeout> | undefined;
   let impatience: ReturnType<typeof setTimeout> | undefined;
   let resync: ReturnType<typeof setTimeout> | undefined;
 
@@ -183,6 +188,18 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
       release();
     }, timing.replayMs);
   }
+  /** Counted from the first request: a relay that closes every one would start the wait anew each time. */
+  function startPatience(): void {
+    patience ??= setTimeout(() => {
+      isGivenUp = true;
+      context.onCaughtUp(relay);
+    }, timing.replayMs);
+  }
+  function endPatience(): void {
+    clearTimeout(patience);
+    patience = undefined;
+    isGivenUp = false;
+  }
   function leavePage(): void {
     clearTimeout(impatience);
     pageSub?.close();
@@ -230,6 +247,7 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
     try {
       moveCursors(1);
       isComplete = true;
+      endPatience();
       failures = 0;
       askAgainIn(timing.resyncMs * (0.75 + context.random() / 2));
       context.onCaughtUp(relay);
@@ -254,6 +272,7 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
       isComplete = false;
       isHolding = true;
       waitForEose();
+      startPatience();
     },
     onInvalid(reason) {
       if (page?.until === null) countJunk(page);
@@ -270,16 +289,20 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
 
   return {
     relay,
+    kind,
     isComplete: () => isComplete,
+    isSettled: () => isComplete || isGivenUp,
     onDown() {
       leavePage();
       isHolding = false;
       isComplete = false;
+      endPatience();
       release();
     },
     close() {
       isClosed = true;
       leavePage();
+      endPatience();
       clearTimeout(resync);
       main.close();
     },

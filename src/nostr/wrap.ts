@@ -10,7 +10,7 @@ export const DIRECTED_KIND = 8252;
 export const PLAINTEXT_LIMIT = 40_000;
 
 /** JSON of the event and of its frame around the content, generously, in bytes. */
-const EVENT_OVERHEAD = 800;
+export const EVENT_OVERHEAD = 800;
 
 export interface Outgoing {
   /** The envelope as text. */

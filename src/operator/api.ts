@@ -1,4 +1,6 @@
 import type { Terms } from '../messages/index.ts';
+import type { AdvertDocument } from '../nostr/advert-document.ts';
+import type { NostrEvent } from '../nostr/event.ts';
 
 /** What the operator can ask of the running daemon, over its control socket. Every answer is plain JSON. */
 export interface AggregatorApi {
@@ -8,6 +10,8 @@ export interface AggregatorApi {
   advertList(): Promise<AdvertSummary[]>;
   /** `closed`: forms the cohort with who is there, if enough; `cancelled`: gives the seats back. */
   advertClose(request: { advert: string; status: 'closed' | 'cancelled' }): Promise<AdvertSummary>;
+  /** The advert to be shown outside Nostr: its latest event, its document with proof, and links to it. */
+  advertExport(request: { advert: string }): Promise<AdvertExport>;
   cohortList(): Promise<CohortSummary[]>;
   cohortShow(request: { cohort: string }): Promise<CohortDetail>;
   roundList(request: { cohort: string }): Promise<RoundSummary[]>;
@@ -19,7 +23,7 @@ export interface AggregatorApi {
 /** The terms that an operator chooses; the daemon fills in ids, keys and addresses. */
 export type AdvertTerms = Omit<
   Terms,
-  'v' | 'id' | 'btc_network' | 'transport_key' | 'return_address' | 'aggregator_did'
+  'v' | 'id' | 'btc_network' | 'transport_key' | 'return_address' | 'aggregator_did' | 'proof'
 >;
 
 export interface DaemonStatus {
@@ -43,6 +47,17 @@ export interface AdvertSummary {
   type: string;
   seats: { taken: number; min: number; max: number };
   expires_at: number;
+}
+
+export interface AdvertExport {
+  /** As it was last published. */
+  event: NostrEvent;
+  /** The terms with a proof by the aggregator's DID; null for an advert from before there was one. */
+  document: AdvertDocument | null;
+  /** `nostr+btcr2://…`, with the event inside if it is not too long. */
+  link: string;
+  /** The same without the event: short enough for a QR code. */
+  short_link: string;
 }
 
 export interface CohortSummary extends AdvertSummary {

@@ -63,6 +63,7 @@ export function controlMethods(api: AggregatorApi, config: Config): ControlMetho
     },
     advertClose: async params =>
       api.advertClose(take(z.strictObject({ advert: name, status: z.enum(['closed', 'cancelled']) }), params)),
+    advertExport: async params => api.advertExport(take(z.strictObject({ advert: name }), params)),
     async cohortList(params) {
       take(nothing, params);
       return api.cohortList();

@@ -1,10 +1,12 @@
 import * as nip19 from 'nostr-tools/nip19';
+import { curve } from '#curve';
 import type { Network } from '../bitcoin/network.ts';
 import type { CohortState } from '../cohort/index.ts';
 import type { Bytes } from '../crypto/index.ts';
 import { jcs } from '../did/index.ts';
-import { readTerms, type Terms } from '../messages/index.ts';
+import { readTerms, type Terms, termsHash } from '../messages/index.ts';
 import { ADVERT_KIND, type AdvertStatus, didOfIdentity, signAdvert } from '../nostr/advert.ts';
+import { advertDocument } from '../nostr/advert-document.ts';
 import { type NostrEvent, signEvent } from '../nostr/index.ts';
 import type { AdvertTerms } from '../operator/api.ts';
 
@@ -42,6 +44,17 @@ export function completeTerms(
   });
   const read = readTerms(content);
   return read.ok ? { ...read, content } : read;
+}
+
+/** Adds the aggregator's proof, so that the content of the advert's events stands on its own as a document. */
+export async function certifyTerms(
+  { identity, random }: Signing,
+  terms: Terms,
+): Promise<{ terms: Terms; content: string; terms_hash: string }> {
+  const signer = (hash: Bytes): Bytes => identity.lend(secret => curve.signSchnorr(hash, secret, random(32)));
+  const document = await advertDocument(terms, signer);
+  const content = jcs(document);
+  return { terms: document, content, terms_hash: termsHash(content) };
 }
 
 export function firstAdvert(

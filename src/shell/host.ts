@@ -12,12 +12,12 @@ import {
   type Input,
 } from '../cohort/index.ts';
 import type { Bytes } from '../crypto/index.ts';
-import type { EnvelopeRead, Message } from '../messages/index.ts';
+import type { EnvelopeRead, Message, Scheme } from '../messages/index.ts';
 import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
 import { type Batch, type OutboxItem, type Store, StoreFailed, StoreFull } from '../store/index.ts';
 import { checkControl } from './control-check.ts';
 import type { Eye } from './eye.ts';
-import { type Mail, randomHex } from './mail.ts';
+import { type Mail, type Opened, randomHex } from './mail.ts';
 
 export interface HostOptions {
   store: Store;
@@ -42,8 +42,10 @@ export interface HostOptions {
 export interface Host {
   states(): CohortState[];
   view(cohort: string): ChainView | null;
-  /** Transport keys that mail is for. */
-  recipients(): string[];
+  /** Transport keys that mail in this scheme is for. */
+  recipients(scheme: Scheme): string[];
+  /** The event by which a cohort's advert was last published. */
+  advertEvent(cohort: string): NostrEvent | null;
   /** Begins a cohort with its first advert event, which is sent as it is. */
   create(input: Extract<Input, { type: 'create' }>, advert: NostrEvent): string | null;
   /** Feeds one input and does what follows from it. Returns why nothing happened, or null. */
@@ -63,6 +65,18 @@ export interface Host {
 const KEEP_ADVERT = 30 * 86_400;
 
 const answerKey = (sender: string, messageId: string): string => `${sender}:${messageId}`;
+
+const advertKey = (cohort: string): string => `advert:${cohort}`;
+
+const schemeKey = (cohort: string, transport: string): string => `scheme:${cohort}:${transport}`;
+
+/** How a message came, to be answered alike. */
+interface Heard {
+  from: string;
+  scheme: Scheme;
+  /** The sender's; null for a message that could not be read, which is answered alike and not remembered. */
+  seq: number | null;
+}
 
 const beaconOf = (state: CohortState | undefined): Beacon | null =>
   state?.phase.name === 'formed' ? state.phase.beacon : null;
@@ -110,6 +124,23 @@ export function createHost(options: HostOptions): Host {
     eventIds?: readonly string[];
     /** The event that a freshly created cohort is named after. */
     advert?: NostrEvent;
+    /** The message that is dealt with. */
+    heard?: Heard;
+  }
+
+  /** How this member last spoke, by its own sequence: a relay that holds a message back cannot turn the scheme back. */
+  function lastHeard(cohort: string, transport: string): { scheme: Scheme; seq: number } | null {
+    const stored = store.meta(schemeKey(cohort, transport));
+    return stored === null ? null : (JSON.parse(stored) as { scheme: Scheme; seq: number });
+  }
+
+  /** The scheme of the sender's last message; never another by our own choice. */
+  function schemeFor(cohort: string, state: CohortState, to: string, heard: Heard | undefined): Scheme {
+    const { communication } = state.advert.terms;
+    if (communication.length === 1) return communication[0]!;
+    const last = lastHeard(cohort, to);
+    if (heard?.from === to && (last === null || heard.seq === null || heard.seq >= last.seq)) return heard.scheme;
+    return last?.scheme ?? (communication.includes('nip44_v2') ? 'nip44_v2' : communication[0]!);
   }
 
   /** Decides one input, stores everything that follows in one transaction, and only then acts. */
@@ -119,7 +150,7 @@ export function createHost(options: HostOptions): Host {
     const decision = decide(state, input, env(cohort));
     if ('drop' in decision) return { changed: false, drop: decision.drop };
     const events = [...decision.events];
-    const batch = render(cohort, state, decision.effects, events, at, source.advert);
+    const batch = render(cohort, state, decision.effects, events, at, source);
     const nothing = events.length === 0 && decision.effects.length === 0;
     if (!nothing || source.eventIds)
       store.commit({
@@ -143,18 +174,20 @@ export function createHost(options: HostOptions): Host {
     effects: readonly Effect[],
     events: CohortEvent[],
     at: number,
-    advert: NostrEvent | undefined,
+    { advert, heard }: Source,
   ): Batch {
     const outbox: OutboxItem[] = [];
     const answers = new Map<string, string[]>();
-    const batch: Batch = { outbox, broadcasts: [], settleBroadcasts: [], evidence: [] };
+    const meta: { key: string; value: string }[] = [];
+    const batch: Batch = { meta, outbox, broadcasts: [], settleBroadcasts: [], evidence: [] };
     let seq = sequences.get(cohort) ?? 0;
     for (const effect of effects) {
       switch (effect.type) {
         case 'send': {
           const from = state!.advert.terms.transport_key;
           const { to, message, session, in_reply_to } = effect;
-          const { items } = mail.seal({ from, to, cohort, message, session, in_reply_to, seq: ++seq }, at);
+          const scheme = schemeFor(cohort, state!, to, heard);
+          const { items } = mail.seal({ from, to, cohort, message, session, in_reply_to, seq: ++seq, scheme }, at);
           outbox.push(...items);
           if (in_reply_to !== undefined) {
             const key = answerKey(to, in_reply_to);
@@ -164,6 +197,7 @@ export function createHost(options: HostOptions): Host {
         }
         case 'publish_advert': {
           const event = advert ?? options.signAdvert(state!, effect.status);
+          meta.push({ key: advertKey(cohort), value: JSON.stringify(event) });
           outbox.push({ id: event.id, to: '', event, createdAt: at, expiresAt: at + KEEP_ADVERT, kind: event.kind });
           if (state) events.push({ type: 'advert_refreshed', event_id: event.id, expires_at: state.advert.expires_at });
           break;
@@ -181,7 +215,12 @@ export function createHost(options: HostOptions): Host {
     }
     if (seq !== sequences.get(cohort)) {
       sequences.set(cohort, seq);
-      batch.meta = [{ key: `seq:${cohort}`, value: String(seq) }];
+      meta.push({ key: `seq:${cohort}`, value: String(seq) });
+    }
+    if (heard && heard.seq !== null && state && state.advert.terms.communication.length > 1) {
+      const { from, scheme } = heard;
+      if (heard.seq >= (lastHeard(cohort, from)?.seq ?? 0))
+        meta.push({ key: schemeKey(cohort, from), value: JSON.stringify({ scheme, seq: heard.seq }) });
     }
     batch.answers = [...answers].map(([key, eventIds]) => ({ key, eventIds }));
     return batch;
@@ -277,15 +316,18 @@ export function createHost(options: HostOptions): Host {
       dropped(cohort, event, opened.reason);
       return;
     }
-    receive(cohort, state, event, opened.read, opened.eventIds);
+    if (!state.advert.terms.communication.includes(opened.scheme)) {
+      dropped(cohort, event, `this advert does not take ${opened.scheme}`);
+      return;
+    }
+    receive(cohort, state, event, opened);
   }
 
   function receive(
     cohort: string,
     state: CohortState,
     event: NostrEvent,
-    read: EnvelopeRead,
-    eventIds: readonly string[],
+    { read, eventIds, scheme }: Extract<Opened, { status: 'message' }>,
   ): void {
     if (!read.ok && read.code === 'drop') {
       dropped(cohort, event, read.text);
@@ -306,13 +348,14 @@ export function createHost(options: HostOptions): Host {
         dropped(cohort, event, read.text);
         return;
       }
-      refuse(cohort, sender, eventIds, {
+      refuse(cohort, { ...sender, scheme }, eventIds, {
         type: 'rejection',
         body: { code: read.code, text: read.text, field: read.field },
       });
       return;
     }
     const { envelope } = read;
+    const heard = { from: envelope.from, scheme, seq: envelope.seq };
     if (!isMember && !asksToEnter) {
       dropped(cohort, event, 'the sender has no seat');
       return;
@@ -323,7 +366,7 @@ export function createHost(options: HostOptions): Host {
     }
     if (!state.advert.event_ids.has(envelope.cohort)) {
       const text = `this transport key serves the cohort ${cohort}`;
-      refuse(cohort, sender, eventIds, {
+      refuse(cohort, { ...sender, scheme }, eventIds, {
         type: 'rejection',
         body: { code: 'wrong_cohort', text, field: 'cohort' },
       });
@@ -332,20 +375,21 @@ export function createHost(options: HostOptions): Host {
     const drop = feed(
       cohort,
       { type: 'message', envelope, admission: options.admission(state.advert.terms.id) },
-      { eventIds },
+      { eventIds, heard },
     );
     if (drop) dropped(cohort, event, drop);
   }
 
   function refuse(
     cohort: string,
-    sender: { from: string; id: string },
+    sender: { from: string; id: string; scheme: Scheme },
     eventIds: readonly string[],
     message: Message,
   ): void {
     const at = now();
     const effect: Effect = { type: 'send', to: sender.from, message, in_reply_to: sender.id };
-    const batch = render(cohort, states.get(cohort)!, [effect], [], at, undefined);
+    const heard = { from: sender.from, scheme: sender.scheme, seq: null };
+    const batch = render(cohort, states.get(cohort)!, [effect], [], at, { heard });
     store.commit({ ...batch, seen: eventIds.map(id => ({ id, at })) });
     options.onStored();
   }
@@ -357,7 +401,14 @@ export function createHost(options: HostOptions): Host {
   return {
     states: () => [...states.values()],
     view: cohort => views.get(cohort) ?? null,
-    recipients: () => [...cohortOfTransport.keys()],
+    recipients: scheme =>
+      [...cohortOfTransport]
+        .filter(([, cohort]) => states.get(cohort)?.advert.terms.communication.includes(scheme))
+        .map(([transport]) => transport),
+    advertEvent(cohort) {
+      const stored = store.meta(advertKey(cohort));
+      return stored === null ? null : (JSON.parse(stored) as NostrEvent);
+    },
     create(input, advert) {
       const drop = feed(input.cohort, input, { advert });
       options.onRecipients();

@@ -1,6 +1,13 @@
 import { type Bytes, toHex } from '../crypto/index.ts';
-import { type Envelope, type EnvelopeRead, type Message, readEnvelope, signEnvelope } from '../messages/index.ts';
-import { createChunkAssembler, type NostrEvent, plaintextLimit, unwrapMessage, wrapMessage } from '../nostr/index.ts';
+import {
+  type Envelope,
+  type EnvelopeRead,
+  type Message,
+  readEnvelope,
+  type Scheme,
+  signEnvelope,
+} from '../messages/index.ts';
+import { createChunkAssembler, type NostrEvent, unwrapBy, wrapBy } from '../nostr/index.ts';
 import type { OutboxItem } from '../store/types.ts';
 
 /** Lends the secret of a transport key (x-only hex) and wipes the copy afterwards. Throws for a key it does not hold. */
@@ -14,6 +21,8 @@ export interface Letter {
   session?: string | undefined;
   in_reply_to?: string | undefined;
   seq: number;
+  /** How it travels: `nip44_v2` if left out. */
+  scheme?: Scheme | undefined;
 }
 
 export interface Sealed {
@@ -22,7 +31,7 @@ export interface Sealed {
 }
 
 export type Opened =
-  | { status: 'message'; read: EnvelopeRead; eventIds: string[] }
+  | { status: 'message'; read: EnvelopeRead; eventIds: string[]; scheme: Scheme }
   /** A part of a larger message: nothing is done yet. */
   | { status: 'partial' }
   | { status: 'drop'; reason: string };
@@ -47,11 +56,10 @@ export interface Mail {
 export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail {
   const chunks = createChunkAssembler();
   return {
-    seal({ message, ...header }, now) {
+    seal({ message, scheme = 'nip44_v2', ...header }, now) {
       return lend(header.from, secret => {
         const envelope = signEnvelope({ ...message, ...header, created_at: now }, secret, random(32));
-        const stated = maxMessageBytes();
-        const events = wrapMessage({
+        const outgoing = {
           plaintext: JSON.stringify(envelope),
           from: secret,
           to: header.to,
@@ -59,8 +67,8 @@ export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail
           createdAt: now,
           expiration: now + KEEP,
           random,
-          ...(stated === null ? {} : { limit: plaintextLimit(stated) }),
-        });
+        };
+        const events = wrapBy(scheme, outgoing, maxMessageBytes());
         const items = events.map(event => ({
           id: event.id,
           to: header.to,
@@ -75,17 +83,18 @@ export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail
     },
     open(event, to, now) {
       chunks.expire(now);
-      const unwrapped = lend(to, secret => unwrapMessage(event, secret));
+      const unwrapped = lend(to, secret => unwrapBy(event, secret));
       if (!unwrapped.ok) return { status: 'drop', reason: `decryption: ${unwrapped.reason}` };
-      const part = chunks.accept({ sender: event.pubkey, text: unwrapped.text, eventId: event.id, now });
+      const { sender, text, scheme } = unwrapped;
+      const part = chunks.accept({ sender, text, eventId: event.id, now });
       if (part.status === 'partial') return { status: 'partial' };
       if (part.status === 'refused') return { status: 'drop', reason: `chunks: ${part.reason}` };
       const read = readEnvelope(part.text);
       // The envelope binds its sender and recipient: grafted onto another event it is worth nothing.
       const header = read.ok ? read.envelope : read.code === 'drop' ? null : read.sender;
-      if (header && (header.from !== event.pubkey || header.to !== to))
+      if (header && (header.from !== sender || header.to !== to))
         return { status: 'drop', reason: 'the envelope is of another sender or recipient than its event' };
-      return { status: 'message', read, eventIds: part.eventIds };
+      return { status: 'message', read, eventIds: part.eventIds, scheme };
     },
   };
 }

@@ -1,7 +1,7 @@
 import { curve } from '#curve';
 import type { ChainView } from '../cohort/index.ts';
 import { type Bytes, toHex } from '../crypto/index.ts';
-import type { Envelope } from '../messages/index.ts';
+import type { Envelope, Scheme } from '../messages/index.ts';
 import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
 import type { Eye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
@@ -60,6 +60,13 @@ export interface Actor {
   until<T>(look: (state: WalletState) => T | undefined, timeoutMs: number): Promise<T | undefined>;
 }
 
+/** What of a membership it takes to write to its aggregator. */
+interface Sender {
+  transport: string;
+  terms: { transport_key: string };
+  scheme?: Scheme | undefined;
+}
+
 /** Runs the wallet's core: one input at a time, stored before it has any effect, secrets only inside jobs. */
 export function createActor(options: ActorOptions): Actor {
   const { store, keys, mail, eye, random, now, log } = options;
@@ -99,7 +106,7 @@ export function createActor(options: ActorOptions): Actor {
       next = evolve(next, { ...event, at });
     };
     // Effects may concern a cohort that these events only bring about.
-    const memberships = new Map([...state.cohorts].map(([id, { transport, terms }]) => [id, { transport, terms }]));
+    const memberships = new Map<string, Sender>(state.cohorts);
     for (const event of events) if (event.type === 'joined') memberships.set(event.cohort, event);
     for (const effect of decision.effects) {
       if (effect.type !== 'send') continue;
@@ -130,7 +137,7 @@ export function createActor(options: ActorOptions): Actor {
 
   function seal(
     effect: Extract<Effect, { type: 'send' }>,
-    membership: { transport: string; terms: { transport_key: string } },
+    membership: Sender,
     at: number,
   ): { items: OutboxItem[]; envelope: Envelope } {
     const { cohort, message, session, in_reply_to } = effect;
@@ -141,6 +148,7 @@ export function createActor(options: ActorOptions): Actor {
       message,
       session,
       in_reply_to,
+      scheme: membership.scheme,
     };
     return mail.seal({ ...letter, seq: ++seq }, at);
   }

@@ -1,14 +1,28 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, Patch, Resolution, Sidecar } from '../did/index.ts';
-import type { Terms } from '../messages/index.ts';
+import type { Scheme, Terms } from '../messages/index.ts';
 import type { Advert } from '../nostr/advert.ts';
 
 /** What a person, or a program, can ask of a wallet. Every answer is plain JSON, except where the type says otherwise. */
 export interface WalletApi {
-  /** Reads and verifies adverts from the relays for up to `seconds` (3); newest first. `file`: verifies events from a file's content instead. */
-  discover(query?: { seconds?: number; network?: Network; all?: boolean; events?: unknown[] }): Promise<AdvertView[]>;
-  /** Opts in. Resolves when the aggregator has answered; rejects with WalletError `refused` and its reason. */
-  join(request: { advert: Advert; invite?: string }): Promise<{ cohort: string; participant_pk: string }>;
+  /**
+   * Reads and verifies adverts from the relays for up to `seconds` (3); newest first. `events`, such as a file's content,
+   * or `link` name them instead: events, documents and `nostr+btcr2://` strings. What is only pointed at is fetched from
+   * the relays that it names. Rejects with WalletError `refused` for a link that does not verify.
+   */
+  discover(query?: {
+    seconds?: number;
+    network?: Network;
+    all?: boolean;
+    events?: unknown[];
+    link?: string;
+  }): Promise<AdvertView[]>;
+  /** `scheme`: how messages travel, one that the advert lists (`nip44_v2` if it does). Opts in. Resolves when the aggregator has answered; rejects with WalletError `refused` and its reason. */
+  join(request: {
+    advert: Advert;
+    invite?: string;
+    scheme?: Scheme;
+  }): Promise<{ cohort: string; participant_pk: string }>;
   /** Waits until the cohort stands. */
   ready(cohort: string): Promise<{ beacon_address: string; participant_pubkeys: string[] }>;
   leave(cohort: string): Promise<void>;

@@ -1,6 +1,6 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { AuthorizeBeaconSignalRequest, SignalEvidence, Terms } from '../messages/index.ts';
+import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, Terms } from '../messages/index.ts';
 import type { ProposedSet, SessionFacts, UpdateState } from './state.ts';
 
 type Pairs = [string, string][];
@@ -44,6 +44,8 @@ export type WalletEvent =
       identity: string;
       relays: string[];
       transport: string;
+      /** Left out by earlier versions, which knew `nip44_v2` only. */
+      scheme?: Scheme;
       participant_pk: string;
     }
   | { type: 'asked'; cohort: string; envelope_id: string; slot: string }

@@ -1,7 +1,7 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { ChainView } from '../cohort/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { Envelope, Message, OptIn, Terms } from '../messages/index.ts';
+import type { Envelope, Message, OptIn, Scheme, Terms } from '../messages/index.ts';
 import type { WalletEvent } from './events.ts';
 
 export interface Env {
@@ -20,6 +20,8 @@ export interface JoinInput {
   identity: string;
   relays: string[];
   transport: string;
+  /** How its messages travel; `nip44_v2` if left out. */
+  scheme?: Scheme;
   opt_in: OptIn;
 }
 

@@ -17,19 +17,29 @@ import {
   resolve,
   signUpdate,
 } from '../did/index.ts';
-import { optInStatement, registrationStatement } from '../messages/index.ts';
+import { optInStatement, registrationStatement, type Scheme } from '../messages/index.ts';
 import { ADVERT_KIND, ADVERT_TOPIC, type Advert, readAdvert } from '../nostr/advert.ts';
+import {
+  type AdvertPointer,
+  type AdvertSource,
+  decodeAdvertLink,
+  isMeant,
+  readAdvertSource,
+} from '../nostr/advert-link.ts';
 import {
   authEvent,
   createInbox,
   createOutbox,
   createRelays,
-  DIRECTED_KIND,
+  type Filter,
   type Inbox,
   type Log,
+  MAIL_KINDS,
+  type NostrEvent,
   type OpenSocket,
   type Outbox,
   type Relays,
+  schemeOfKind,
 } from '../nostr/index.ts';
 import { createEye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
@@ -106,7 +116,11 @@ export function createWallet(parts: WalletParts): Wallet {
   const timers: ReturnType<typeof setInterval>[] = [];
   let stopTips: (() => void) | null = null;
 
-  const recipients = (): string[] => [...actor.state().cohorts.values()].map(membership => membership.transport);
+  /** Only the scheme that a membership began with: answers come in it, so nothing else is asked for. */
+  const recipientsOf = (scheme: Scheme | null): string[] =>
+    [...actor.state().cohorts.values()]
+      .filter(membership => scheme === null || (membership.scheme ?? 'nip44_v2') === scheme)
+      .map(({ transport }) => transport);
 
   function urls(): string[] {
     return [...new Set([...parts.relays, ...[...actor.state().cohorts.values()].flatMap(({ relays }) => relays)])];
@@ -117,14 +131,14 @@ export function createWallet(parts: WalletParts): Wallet {
       openSocket: parts.openSocket,
       log,
       auth: (challenge, relayUrl) =>
-        recipients().map(transport =>
+        recipientsOf(null).map(transport =>
           keys.lend(transport, secret => authEvent({ challenge, relayUrl, createdAt: now() }, secret, random(32))),
         ),
     });
     const inbox = createInbox({
       relays,
-      kinds: [DIRECTED_KIND],
-      recipients,
+      kinds: MAIL_KINDS,
+      recipients: kind => recipientsOf(schemeOfKind(kind)),
       cursors: store.cursors,
       seen: store.hasSeen,
       now,
@@ -194,28 +208,67 @@ export function createWallet(parts: WalletParts): Wallet {
 
   async function discover(query: Parameters<WalletApi['discover']>[0] = {}): Promise<AdvertView[]> {
     const newest = new Map<string, Advert>();
-    const take = (value: unknown): void => {
-      const read = readAdvert(value);
-      if (!read.ok) {
-        log('info', 'an advert does not verify', { reason: read.reason });
-        return;
-      }
-      const { advert } = read;
+    const pointers: AdvertPointer[] = [];
+    const add = (advert: Advert): void => {
       const key = `${advert.identity} ${advert.terms.id}`;
       const known = newest.get(key);
       if (!known || isNewer(advert, known)) newest.set(key, advert);
     };
-    if (query.events) for (const event of query.events) take(event);
-    else await readAdverts(take, query.seconds ?? 3);
+    const dismiss = (reason: string): void => log('info', 'an advert does not verify', { reason });
+    const take = (read: AdvertSource): void => {
+      if (!read.ok) dismiss(read.reason);
+      else if ('advert' in read) add(read.advert);
+      else pointers.push(read.pointer);
+    };
+    const seconds = query.seconds ?? 3;
+    if (query.link !== undefined) {
+      const read = decodeAdvertLink(query.link);
+      if (!read.ok) throw new WalletError('refused', read.reason);
+      take(read);
+    }
+    for (const value of query.events ?? []) take(readAdvertSource(value));
+    if (query.link === undefined && query.events === undefined) {
+      start();
+      const filter = { kinds: [ADVERT_KIND], '#t': [ADVERT_TOPIC] };
+      await readAdverts(net!.relays, filter, seconds, event => take(readAdvert(event)));
+    }
+    await Promise.all(
+      pointers.map(pointer =>
+        fetchAdverts(pointer, seconds, event => {
+          const read = readAdvert(event);
+          if (!read.ok) dismiss(read.reason);
+          else if (isMeant(pointer, read.advert)) add(read.advert);
+        }),
+      ),
+    );
     return [...newest.values()]
       .map(advert => ({ advert, open: advert.status === 'open' && advert.expires_at > now() }))
       .filter(({ advert, open }) => (query.all || open) && advert.terms.btc_network === (query.network ?? network))
       .sort((a, b) => b.advert.event.created_at - a.advert.event.created_at);
   }
 
-  async function readAdverts(take: (event: unknown) => void, seconds: number): Promise<void> {
-    start();
-    const waiting = new Set(net!.relays.urls);
+  /** Fetches what a link or a document points at, from the relays that it names and from our own. */
+  async function fetchAdverts(
+    pointer: AdvertPointer,
+    seconds: number,
+    take: (event: NostrEvent) => void,
+  ): Promise<void> {
+    const relays = createRelays([...pointer.relays, ...parts.relays], { openSocket: parts.openSocket, log });
+    const filter = { kinds: [ADVERT_KIND], authors: [pointer.identity], '#d': [pointer.advert_id] };
+    try {
+      await readAdverts(relays, filter, seconds, take);
+    } finally {
+      await relays.close();
+    }
+  }
+
+  async function readAdverts(
+    relays: Relays,
+    filter: Filter,
+    seconds: number,
+    take: (event: NostrEvent) => void,
+  ): Promise<void> {
+    const waiting = new Set(relays.urls);
     await new Promise<void>(resolve => {
       const done = (): void => {
         clearTimeout(timer);
@@ -223,9 +276,9 @@ export function createWallet(parts: WalletParts): Wallet {
         resolve();
       };
       const timer = setTimeout(done, seconds * 1_000);
-      const subscription = net!.relays.subscribe({
+      const subscription = relays.subscribe({
         key: 'adverts',
-        filters: () => [{ kinds: [ADVERT_KIND], '#t': [ADVERT_TOPIC] }],
+        filters: () => [filter],
         onEvent: take,
         onEose: url => {
           waiting.delete(url);
@@ -236,10 +289,17 @@ export function createWallet(parts: WalletParts): Wallet {
     });
   }
 
-  async function join({ advert, invite }: Parameters<WalletApi['join']>[0]): ReturnType<WalletApi['join']> {
+  async function join({
+    advert,
+    invite,
+    scheme: wanted,
+  }: Parameters<WalletApi['join']>[0]): ReturnType<WalletApi['join']> {
     const { terms, terms_hash, identity, cohort } = advert;
     if (terms.btc_network !== network)
       throw new WalletError('refused', `the advert is for ${terms.btc_network}, this wallet for ${network}`);
+    const scheme = wanted ?? (terms.communication.includes('nip44_v2') ? 'nip44_v2' : terms.communication[0]!);
+    if (!terms.communication.includes(scheme))
+      throw new WalletError('refused', `the advert takes ${terms.communication.join(', ')}, not ${scheme}`);
     const transport = keys.create('transport').slice(2);
     const participant_pk = keys.create('cohort');
     const statement = optInStatement({ aggregator: identity, network, terms_hash, transport_key: transport });
@@ -254,6 +314,7 @@ export function createWallet(parts: WalletParts): Wallet {
         identity,
         relays: advert.relays,
         transport,
+        scheme,
         opt_in: {
           advert_id: terms.id,
           terms_hash,

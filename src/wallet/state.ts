@@ -1,6 +1,6 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { AuthorizeBeaconSignalRequest, SignalEvidence, Terms } from '../messages/index.ts';
+import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, Terms } from '../messages/index.ts';
 import type { SmtProof } from '../smt/index.ts';
 
 /** A wallet: its DIDs and the cohorts that it is a member of. The fold of its log; `evolve` owns the maps in here. */
@@ -70,6 +70,8 @@ export interface Membership {
   identity: string;
   relays: string[];
   transport: string;
+  /** How its messages travel; `nip44_v2` if left out. */
+  scheme?: Scheme;
   participant_pk: string;
   joined_at: number;
   phase: MemberPhase;
