@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { NETWORKS, type Network } from '../bitcoin/network.ts';
 import type { RpcAuth } from '../chain/index.ts';
+import { shellWord } from '../config-files.ts';
 import { normalizeRelayUrl } from '../nostr/url.ts';
 import {
   type ConfigFlags,
@@ -205,7 +206,7 @@ function readPassword(path: string, problems: Problem[]): string | undefined {
   };
   try {
     const mode = statSync(path).mode & 0o777;
-    if (mode & 0o077) return no(`can be read by others (mode ${mode.toString(8)}): chmod 600 ${JSON.stringify(path)}`);
+    if (mode & 0o077) return no(`can be read by others (mode ${mode.toString(8)}): chmod 600 ${shellWord(path)}`);
     const password = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
     return password === '' ? no(`${path} is empty`) : password;
   } catch (error) {

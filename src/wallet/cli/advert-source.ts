@@ -15,22 +15,42 @@ export const ADVERT_SOURCE = {
 
 const MAX_SECONDS = 3_600;
 
+/** Where adverts are to be read: events of a file, or the relays for so many seconds. */
+export type AdvertSource = { events: unknown[] } | { seconds: number };
+
+/** The source that the options name. Throws UsageError, or Refused for a file that cannot be read. */
+export function advertSource(invocation: Invocation): AdvertSource {
+  const path = textFlag(invocation, 'file');
+  const seconds = numberFlag(invocation, 'seconds', 1) ?? 3;
+  if (seconds > MAX_SECONDS) throw new UsageError(`--seconds is at most ${MAX_SECONDS}`);
+  return path === undefined ? { seconds } : { events: readEvents(resolve(invocation.io.cwd, path)) };
+}
+
 /** The adverts that relays or a file offer, verified; says why events of a file are none. */
 export async function findAdverts(
   invocation: Invocation,
   port: WalletPort,
+  source: AdvertSource,
   query: { all: boolean; network?: Network },
 ): ReturnType<WalletPort['discover']> {
-  const path = textFlag(invocation, 'file');
-  const seconds = numberFlag(invocation, 'seconds', 1) ?? 3;
-  if (seconds > MAX_SECONDS) throw new UsageError(`--seconds is at most ${MAX_SECONDS}`);
-  if (path === undefined) return waiting(invocation, 'listening to the relays', port.discover({ ...query, seconds }));
-  const events = readEvents(resolve(invocation.io.cwd, path));
-  for (const [i, event] of events.entries()) {
+  if ('seconds' in source) {
+    const { seconds } = source;
+    const adverts = await waiting(invocation, 'listening to the relays', port.discover({ ...query, seconds }));
+    if (adverts.length === 0) await refuseSilence(port);
+    return adverts;
+  }
+  for (const [i, event] of source.events.entries()) {
     const read = readAdvert(event);
     if (!read.ok) hint(invocation, `event ${i + 1} of the file is no advert that verifies: ${safeText(read.reason)}`);
   }
-  return port.discover({ ...query, events });
+  return port.discover({ ...query, events: source.events });
+}
+
+/** Nothing heard and nobody to hear are two things. */
+async function refuseSilence(port: WalletPort): Promise<void> {
+  const { relays } = await port.status();
+  if (relays.some(({ connected }) => connected)) return;
+  throw new Refused('no_relay', `no relay can be reached: ${relays.map(({ url }) => url).join(', ')}`);
 }
 
 /** Events of a file: one JSON object, an array of them, or one a line. Throws Refused for anything else. */

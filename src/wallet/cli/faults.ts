@@ -39,6 +39,7 @@ export function complaintOf(error: unknown): Complaint {
   if (error instanceof WalletConfigError) return misused('configuration', error.message, error.problems);
   if (error instanceof KeyFileError) return misused('key_file', error.message);
   if (error instanceof DidError) return failed(error.code, error.reason, error.detail);
+  if (error instanceof ControlError && error.code === 'bad_path') return misused(error.code, error.message);
   if (error instanceof WalletError || error instanceof Refused || error instanceof ControlError)
     return failed(error.code, error.message);
   if (error instanceof ChainUnreachable) return failed('chain_unreachable', error.message);
@@ -46,8 +47,7 @@ export function complaintOf(error: unknown): Complaint {
     return error.code === 'wrong_network' || error.code === 'unknown_network'
       ? misused(error.code, error.message)
       : failed(`chain_${error.code}`, error.message);
-  if (error instanceof StoreLocked)
-    return failed('in_use', `another ${PROGRAM} command has this wallet open; try again when it is done`);
+  if (error instanceof StoreLocked) return failed('in_use', `another ${PROGRAM} process has this wallet open`);
   if (
     error instanceof StoreFull ||
     error instanceof StoreFailed ||

@@ -5,10 +5,11 @@ import type { WalletEvent } from '../core.ts';
 /** What an open wallet tells of. */
 export type News = WalletEvent | { type: 'refused'; text: string };
 
-/** An event in words for a person, which follow the name of its cohort or DID; null for one that is of no interest. */
+/** An event in words for a person, to stand behind the name of its cohort; null for one that is of no interest. */
 export function describeNews(
   news: News,
   cohort: Pick<CohortView, 'beacon_address' | 'members'> | undefined,
+  nameOf: (did: string) => string = did => did,
 ): string | null {
   switch (news.type) {
     case 'joined':
@@ -22,15 +23,15 @@ export function describeNews(
     case 'membership_ended':
       return `membership ended: ${safeText(news.reason)}`;
     case 'did_created':
-      return `made ${news.did}`;
+      return `made ${news.did}${news.name === null ? '' : `, called ${news.name}`}`;
     case 'did_registered':
-      return `registered ${news.did}${news.proven ? '' : ' provisionally, without proof of control'}`;
+      return `registered ${nameOf(news.did)}${news.proven ? '' : ' provisionally, without proof of control'}`;
     case 'registration_refused':
-      return `registration of ${news.did} refused: ${safeText(news.text)} (${safeText(news.code)})`;
+      return `registration of ${nameOf(news.did)} refused: ${safeText(news.text)} (${safeText(news.code)})`;
     case 'update_signed':
-      return `update to version ${news.version} of ${news.did} made`;
+      return `update to version ${news.version} of ${nameOf(news.did)} signed`;
     case 'update_moved':
-      return `update ${shortId(news.announcement)} of ${news.did} is ${news.state}${news.text === undefined ? '' : `: ${safeText(news.text)}`}`;
+      return `update ${shortId(news.announcement)} of ${nameOf(news.did)} is ${news.state}${news.text === undefined ? '' : `: ${safeText(news.text)}`}`;
     case 'session_checked': {
       const { session_id, round, attempt, updates, steps } = news.session;
       const fee = Math.max(...steps.map(step => step.fee_sats));
@@ -51,7 +52,7 @@ export function describeNews(
     case 'abort_told':
       return `the aggregator called round ${news.round} off: ${safeText(news.text)} (${safeText(news.reason)})`;
     case 'refused':
-      return `refused what the aggregator sent: ${safeText(news.text)}`;
+      return `refused: ${safeText(news.text)}`;
     case 'asked':
     case 'answered':
     case 'set_proposed':

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Network } from '../../bitcoin/network.ts';
 import { bitcoindChain, type Chain, ChainUnreachable, esploraChain, requireNetwork } from '../../chain/index.ts';
 import type { Log } from '../../nostr/log.ts';
+import { StoreLocked } from '../../store/errors.ts';
 import type { openWallet, Wallet } from '../client.ts';
 import { type ChainConfig, homeFolder, loadWalletConfig, type Sources, type WalletConfig } from '../config.ts';
 import { type Invocation, Refused } from './command.ts';
@@ -27,26 +28,28 @@ export const homeOf = ({ flags, io }: Pick<Invocation, 'flags' | 'io'>): string 
 export const openChain = (config: ChainConfig): Chain =>
   config.backend === 'bitcoind' ? bitcoindChain(config) : esploraChain(config);
 
+interface Here {
+  wallet: Wallet;
+  close: () => Promise<void>;
+}
+
 /** Opens the wallet of a configuration in this process; `close` stops it and its view of the chain. */
 export async function openHere(
   invocation: Pick<Invocation, 'openWallet' | 'log'>,
   config: WalletConfig,
-): Promise<{ wallet: Wallet; close: () => Promise<void> }> {
+): Promise<Here> {
   const { home, network, relays } = config;
   const chain = config.chain === null ? null : openChain(config.chain);
   const log = invocation.log(config.log_level);
+  let close = async (): Promise<void> => chain?.close();
   try {
-    if (chain !== null) await requireRightChain(chain, network, log);
     const wallet = await invocation.openWallet({ home, network, relays, chain, log });
-    return {
-      wallet,
-      async close() {
-        await wallet.stop();
-        await chain?.close();
-      },
-    };
+    // The wallet closes its view of the chain with itself.
+    close = () => wallet.stop();
+    if (chain !== null) await requireRightChain(chain, network, log);
+    return { wallet, close };
   } catch (error) {
-    await chain?.close();
+    await close();
     throw error;
   }
 }
@@ -76,6 +79,22 @@ export async function untilTold<T>(signal: AbortSignal, work: Promise<T>): Promi
   }
 }
 
+/** Long enough for a wallet that is just starting to serve its socket, or for a short command to end. */
+const PATIENCE_MS = 3_000;
+const RETRY_MS = 200;
+
+/** Opens the wallet here, or null once another process serves it. Throws StoreLocked if one holds it and serves nothing. */
+async function openUnlessServed(invocation: Invocation, config: WalletConfig): Promise<Here | null> {
+  for (const deadline = Date.now() + PATIENCE_MS; ; await new Promise(resolve => setTimeout(resolve, RETRY_MS))) {
+    if (await isServed(socketPath(config.home))) return null;
+    try {
+      return await openHere(invocation, config);
+    } catch (error) {
+      if (!(error instanceof StoreLocked) || Date.now() > deadline || invocation.io.signal.aborted) throw error;
+    }
+  }
+}
+
 export interface Connected {
   port: WalletPort;
   config: WalletConfig;
@@ -96,12 +115,13 @@ export async function withWallet<T>(
   const { signal } = invocation.io;
   const home = homeOf(invocation);
   const config = loadWalletConfig(home, sourcesOf(invocation));
-  if (await isServed(socketPath(home))) {
+  const opened = await openUnlessServed(invocation, config);
+  if (opened === null) {
     if (Object.keys(configFlags(invocation.flags)).length > 0)
       hint(invocation, 'the running wallet uses its own relays and chain, not those given here');
     return untilTold(signal, use({ port: remotePort(socketPath(home)), config, isRunning: true }));
   }
-  const { wallet, close } = await openHere(invocation, config);
+  const { wallet, close } = opened;
   try {
     if (online) wallet.start();
     const using = use({ port: localPort(wallet), config, isRunning: false });

@@ -24,9 +24,14 @@ const discoverQuery = z
     network: z.enum(NETWORKS),
     all: z.boolean(),
     events: z.array(z.unknown()),
+    link: z.string().max(131_072),
   })
   .partial();
-const joinRequest = z.strictObject({ advert, invite: text.optional() });
+const joinRequest = z.strictObject({
+  advert,
+  invite: text.optional(),
+  scheme: z.enum(['nip44_v2', 'nip04', 'nip59']).optional(),
+});
 const didRequest = z.strictObject({
   kind: z.enum(['x', 'k']),
   cohort: text.optional(),
@@ -37,7 +42,7 @@ const registerRequest = z.strictObject({ did: text, cohort: text });
 const updateRequest = z.strictObject({ did: text, patch: patchSchema, cohorts: z.array(text).optional() });
 const resolveRequest = z.strictObject({
   did: text,
-  sidecar: z.unknown(),
+  sidecar: z.unknown().optional(),
   versionId: text.optional(),
   versionTime: text.optional(),
   minConf: z.number().optional(),

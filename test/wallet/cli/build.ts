@@ -28,7 +28,6 @@ export function buildProgram(): { script: string; remove: () => void } {
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const imports = { '#curve': './src/crypto/curve-tiny.js' };
-  writeFileSync(join(folder, 'src', 'package.json'), JSON.stringify({ type: 'module', version }));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', version, imports }));
   return { script: join(folder, 'src/wallet/main.js'), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -39,7 +39,7 @@ export function didTable(
       i === 0 ? update : '',
     ]);
   });
-  const columns = ['NAME', 'DID', 'COHORT', 'THERE', 'LATEST UPDATE'].map(title => ({ title }));
+  const columns = ['NAME', 'DID', 'COHORT', 'STATE', 'LATEST UPDATE'].map(title => ({ title }));
   return table(columns, rows, paintOf(reader));
 }
 

@@ -1,6 +1,6 @@
 import { duration, plural, relativeTime, sats, shortId, table } from '../../../operator/terminal.ts';
 import type { AdvertView } from '../../api.ts';
-import { ADVERT_SOURCE, findAdverts, networkFlag } from '../advert-source.ts';
+import { ADVERT_SOURCE, advertSource, findAdverts, networkFlag } from '../advert-source.ts';
 import { type Command, EXIT, isSet, NETWORKING } from '../command.ts';
 import { hint, paintOf, type Reader, writeJson } from '../io.ts';
 import { withWallet } from '../open.ts';
@@ -22,9 +22,9 @@ export const discover: Command = {
   async run(invocation) {
     const network = networkFlag(invocation);
     const query = { all: isSet(invocation, 'all'), ...(network === undefined ? {} : { network }) };
-    const isFile = invocation.flags.file !== undefined;
-    const adverts = await withWallet(invocation, { online: !isFile }, ({ port }) =>
-      findAdverts(invocation, port, query),
+    const source = advertSource(invocation);
+    const adverts = await withWallet(invocation, { online: 'seconds' in source }, ({ port }) =>
+      findAdverts(invocation, port, source, query),
     );
     if (invocation.json) writeJson(invocation, adverts.map(jsonOf));
     else if (adverts.length === 0) hint(invocation, query.all ? 'no adverts' : 'no open adverts; see --all');

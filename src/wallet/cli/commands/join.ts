@@ -1,6 +1,6 @@
 import type { Advert } from '../../../nostr/advert.ts';
 import { fields, plural } from '../../../operator/terminal.ts';
-import { ADVERT_SOURCE, findAdverts } from '../advert-source.ts';
+import { ADVERT_SOURCE, advertSource, findAdverts } from '../advert-source.ts';
 import { type Command, EXIT, type Invocation, isSet, NETWORKING, Refused, textFlag, UsageError } from '../command.ts';
 import { hint, paintOf, waiting, writeJson, writeLines } from '../io.ts';
 import { N_OF_N, offerRows, yearlyCost } from '../offer.ts';
@@ -27,8 +27,12 @@ export const join: Command = {
     const { json } = invocation;
     if (!isSet(invocation, 'yes') && (json || invocation.io.ask === null))
       throw new UsageError('join asks before it agrees to anything: give --yes where nobody can be asked', 'join');
+    const source = advertSource(invocation);
     return withWallet(invocation, { online: true }, async ({ port, isRunning }) => {
-      const { advert } = findAdvert(invocation.positionals[0]!, await findAdverts(invocation, port, { all: true }));
+      const { advert } = findAdvert(
+        invocation.positionals[0]!,
+        await findAdverts(invocation, port, source, { all: true }),
+      );
       refuseOver(advert, invocation.io.now());
       if (!json) invocation.io.out.write(offerText(invocation, advert));
       await agree(invocation);

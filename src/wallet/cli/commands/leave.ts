@@ -8,8 +8,8 @@ export const leave: Command = {
   arguments: ['COHORT'],
   summary: 'give up a seat in a cohort',
   details: [
-    'Before a cohort stands, a seat is given up freely. The membership of a cohort that stands cannot be undone: its',
-    'address needs the signature of every member for good, and DIDs that name it need proofs of its signals.',
+    'A seat can be given up until the cohort stands. After that its address needs the signature of every member for good,',
+    'and the aggregator or the wallet refuses.',
   ].join('\n'),
   options: NETWORKING,
   run: invocation =>

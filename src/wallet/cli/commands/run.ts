@@ -60,8 +60,9 @@ function announce(invocation: Invocation, { home, network, relays, chain }: Retu
 /** A line an event. What the log of the wallet keeps in full, such as proofs, stays there. */
 function tell(invocation: Invocation, wallet: Wallet, news: News): void {
   const id = cohortOf(news);
-  const cohort = id === null ? undefined : wallet.status().cohorts.find(view => view.cohort === id);
-  const text = describeNews(news, cohort);
+  const { cohorts, dids } = wallet.status();
+  const cohort = cohorts.find(view => view.cohort === id);
+  const text = describeNews(news, cohort, did => dids.find(own => own.did === did)?.name ?? did);
   if (text === null) return;
   if (invocation.json)
     writeJson(invocation, {
