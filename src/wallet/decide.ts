@@ -4,6 +4,7 @@ import type { Envelope } from '../messages/index.ts';
 import { decideAck, decideProofs, decideRejection } from './answers.ts';
 import { isCommitted } from './check.ts';
 import type { WalletEvent } from './events.ts';
+import { evolve } from './evolve.ts';
 import type { Decision, Effect, Env, Input } from './inputs.ts';
 import { decideJoin, decideReady, decideSet, decideSetSigned } from './joining.ts';
 import { decideLook } from './look.ts';
@@ -173,7 +174,9 @@ function decideFrom(
         ],
       };
     case 'authorize_beacon_signal_request':
-      return decideRequest(state, membership, beacon, envelope.body, envelope.id, env);
+      return afterLook(state, membership, beacon, env, (now, member, at) =>
+        decideRequest(now, member, at, envelope.body, envelope.id, env),
+      );
     case 'aggregated_nonce':
       return decideAggregatedNonce(state, membership, beacon, envelope.body, envelope.id);
     case 'signal_status':
@@ -181,8 +184,31 @@ function decideFrom(
     case 'round_aborted':
       return decideAborted(membership, beacon, envelope.body);
     case 'proofs':
-      return decideProofs(state, membership, beacon, envelope.body, env);
+      return afterLook(state, membership, beacon, env, (now, member, at) =>
+        decideProofs(now, member, at, envelope.body, env),
+      );
     default:
       return { drop: `${envelope.type} is for participants to send` };
   }
+}
+
+/**
+ * Decides on what the chain says now: an aggregator asks for the next signal as soon as the last one is final, and a
+ * wallet that has not looked since would still call that session open.
+ */
+function afterLook(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  env: Env,
+  run: (state: WalletState, membership: Membership, beacon: MemberBeacon) => Decision,
+): Decision {
+  const looked = decideLook(state, membership, beacon, env);
+  if (!('events' in looked) || looked.events.length === 0) return run(state, membership, beacon);
+  // A copy, since evolve changes maps in place and a decision changes nothing.
+  const now = looked.events.reduce((next, event) => evolve(next, { ...event, at: env.now }), structuredClone(state));
+  const member = now.cohorts.get(membership.cohort)!;
+  const decision = run(now, member, beaconOf(member)!);
+  if (!('events' in decision)) return decision;
+  return { events: [...looked.events, ...decision.events], effects: [...looked.effects, ...decision.effects] };
 }

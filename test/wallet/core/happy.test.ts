@@ -105,3 +105,19 @@ test('a wallet that signs after the reminder, or after a restart in between, sti
   expect(updateState(ada!, one.did)).toEqual(['final']);
   for (const wallet of scene.wallets) wallet.restart();
 });
+
+test('a round that opens with the sixth block finds wallets that have not looked yet: they look before they check', async () => {
+  const scene = ready({ frequency: { interval: 3_600, min_interval: 0, pending_updates: 1 } });
+  const [ada] = scene.wallets;
+  const one = register(scene, ada!, 'one');
+  const first = await drafted(one, 'first');
+  ada!.submit(one, first.update, first.document, [scene.cohort]);
+  deliver(scene);
+  const next = await drafted(one, 'next', { document: first.document, version: 2 });
+  ada!.submit(one, next.update, next.document, [scene.cohort]);
+  deliver(scene);
+  mine(scene, 6);
+  expect(updateState(ada!, one.did, 2)).toEqual(['final']);
+  expect(updateState(ada!, one.did, 3)).toEqual(['broadcast']);
+  for (const wallet of scene.wallets) expect(wallet.sent.filter(sent => sent.type === 'veto')).toEqual([]);
+});
