@@ -38,6 +38,8 @@ export interface TestRelay {
   events(): NostrEvent[];
   /** Sends a text, as it is, to every client. */
   sendRaw(text: string): void;
+  /** Sends everything that is stored, oldest first, to every subscription that asks for it, as if it were new. */
+  replay(): void;
   /** Connections that are open now. */
   clients(): number;
   /** Cuts all connections, and goes on. */
@@ -162,6 +164,9 @@ export async function startTestRelay(options: TestRelayOptions = {}): Promise<Te
     events: () => store.all(),
     sendRaw(text) {
       for (const socket of clients.keys()) send(socket, text);
+    },
+    replay() {
+      for (const event of store.all()) broadcast(event);
     },
     clients: () => clients.size,
     disconnectAll,
