@@ -8,7 +8,7 @@ import {
   withoutSecrets,
 } from '../config.ts';
 import type { Bytes } from '../crypto/index.ts';
-import type { AggregatorApi } from './api.ts';
+import type { AdvertExport, AggregatorApi } from './api.ts';
 import { type Given, readCommandLine, readDuration, readInteger, UsageError } from './command-line.ts';
 import { PROGRAM, TERM_FLAGS } from './commands.ts';
 import { ControlError, callControl } from './control.ts';
@@ -23,6 +23,7 @@ import {
   advertView,
   cohortTable,
   cohortView,
+  exportView,
   roundTable,
   roundView,
   statusView,
@@ -86,6 +87,12 @@ const inputOf = (world: CliWorld, given: Given): ConfigInput => ({
 });
 
 const toJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** A socket that is looked for in the wrong place looks like a daemon that is not there. */
+function withHint(error: unknown, input: ConfigInput): unknown {
+  if (!(error instanceof ControlError) || error.code !== 'not_running' || configFileOf(input) !== null) return error;
+  return new ControlError(error.code, `${error.message} (no configuration file was found: name it by --config)`);
+}
 
 /** Deeply nested terms from flat flags; what was not given is left out. */
 function termsOf(given: Given): Record<string, unknown> {
@@ -160,16 +167,21 @@ export async function runCli(world: CliWorld): Promise<number> {
 
   /** What only talks to the running daemon. */
   async function ask(name: string, operands: readonly string[], given: Given): Promise<number> {
-    const path = controlPath(locateState(inputOf(world, given)));
+    const input = inputOf(world, given);
+    const path = controlPath(locateState(input));
     const [first = '', second] = operands;
     /** The daemon is this package's own, behind a socket that only its owner can make: its answers have the shapes of `api.ts`. */
     const call = async <M extends keyof AggregatorApi>(
       method: M,
       params: unknown = {},
     ): Promise<Awaited<ReturnType<AggregatorApi[M]>>> =>
-      (await withProgress(stderr, 'waiting for the aggregator', callControl(path, method, params))) as Awaited<
-        ReturnType<AggregatorApi[M]>
-      >;
+      (await withProgress(
+        stderr,
+        'waiting for the aggregator',
+        callControl(path, method, params).catch(error => {
+          throw withHint(error, input);
+        }),
+      )) as Awaited<ReturnType<AggregatorApi[M]>>;
     switch (name) {
       case 'status':
         print(await call('status'), statusView);
@@ -185,6 +197,8 @@ export async function runCli(world: CliWorld): Promise<number> {
         print(await call('advertClose', { advert: first, status }), advertView);
         break;
       }
+      case 'advert export':
+        return exportAdvert(await call('advertExport', { advert: first }), given);
       case 'cohort list':
         print(await call('cohortList'), cohortTable);
         break;
@@ -212,6 +226,16 @@ export async function runCli(world: CliWorld): Promise<number> {
       default:
         throw new UsageError(`there is no command "${name}"`);
     }
+    return EXIT.ok;
+  }
+
+  function exportAdvert(advert: AdvertExport, given: Given): number {
+    if (given.has('event') && given.has('document')) throw new UsageError('--event and --document exclude each other');
+    if (given.has('document') && advert.document === null)
+      return complain('not_found', 'this advert is from before adverts had documents', EXIT.failed);
+    if (given.has('event')) stdout.write(toJson(advert.event));
+    else if (given.has('document')) stdout.write(toJson(advert.document));
+    else print(advert, exportView);
     return EXIT.ok;
   }
 

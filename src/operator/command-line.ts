@@ -92,10 +92,11 @@ function findCommand(program: ProgramSpec, words: readonly string[]): CommandSpe
 function unknownCommand(program: ProgramSpec, words: readonly string[]): UsageError {
   const [first = '', second] = words;
   const group = program.commands.filter(command => command.name.startsWith(`${first} `)).map(command => command.name);
-  if (group.length > 0)
-    return new UsageError(
-      `${program.name} ${first} needs one of: ${group.map(name => name.slice(first.length + 1)).join(', ')}`,
-    );
+  if (group.length > 0) {
+    const wrong = second === undefined ? '' : `there is no command "${first} ${second}"; `;
+    const subcommands = group.map(name => name.slice(first.length + 1)).join(', ');
+    return new UsageError(`${wrong}${program.name} ${first} needs one of: ${subcommands}`);
+  }
   const typed = second === undefined ? first : `${first} ${second}`;
   const names = program.commands.map(command => command.name);
   const meant = nearest(typed, names) ?? nearest(first, names);

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type Chain, ChainError, requireNetwork } from '../chain/index.ts';
 import type { Config } from '../config.ts';
 import { openMode, shellWord } from '../config-files.ts';
-import { connectRelay, fetchRelayLimits } from '../nostr/index.ts';
+import { parseRelayFrame } from '../nostr/frame.ts';
+import { connectRelay, fetchRelayLimits, type OpenSocket, printable } from '../nostr/index.ts';
 import { nodeSocket } from '../nostr/websocket-node.ts';
 import { openStore, StoreLocked, StoreVersionError } from '../store/index.ts';
 import { takeLock } from '../store/lock.ts';
@@ -65,12 +66,21 @@ async function checkStateDir(dir: string): Promise<Finding> {
 
 function checkFiles({ config, file }: DoctorOptions): Finding[] {
   const { key_file } = config.identity;
-  const key = finding('identity key', 'ok', `${key_file}, its owner's alone`);
-  if (file === null) return [finding('configuration', 'ok', 'from variables and flags'), key];
+  const keys = [finding('identity key', 'ok', `${key_file}, its owner's alone`), checkCohortKeys(config.state_dir)];
+  if (file === null) return [finding('configuration', 'ok', 'from variables and flags'), ...keys];
   const mode = openMode(file);
   const text =
     mode === null ? file : `${file}, readable by others (mode ${mode}), which is fine while no secret stands in it`;
-  return [finding('configuration', 'ok', text), key];
+  return [finding('configuration', 'ok', text), ...keys];
+}
+
+function checkCohortKeys(stateDir: string): Finding {
+  const path = join(stateDir, 'keys.json');
+  if (!existsSync(path)) return finding('cohort keys', 'ok', 'none yet');
+  const mode = openMode(path);
+  return mode === null
+    ? finding('cohort keys', 'ok', `${path}, its owner's alone`)
+    : finding('cohort keys', 'fail', `${path} can be read by others (mode ${mode}). Run: chmod 600 ${shellWord(path)}`);
 }
 
 async function runningPid(stateDir: string): Promise<number | null> {
@@ -105,25 +115,53 @@ async function checkDatabase(stateDir: string): Promise<Finding> {
   );
 }
 
-const RELAY_MS = 8_000;
+const RELAY_MS = 5_000;
 const NOBODY = '0'.repeat(64);
 /** A message of the protocol that is not chunked any further has to fit. */
 const LEAST_MESSAGE = 16_384;
 
-/** Milliseconds until the relay answered a request for stored events; null if it did not in time. */
-function askRelay(url: string): Promise<number | null> {
+type RelayAnswer = { ok: true; ms: number; note: string | null } | { ok: false; reason: string };
+
+/**
+ * Asks a relay for stored events that cannot exist, and waits for any answer. A relay that wants authentication first
+ * (NIP-42) is fine: the aggregator authenticates.
+ */
+function askRelay(url: string): Promise<RelayAnswer> {
   const since = Date.now();
   return new Promise(resolve => {
-    const connection = connectRelay(url, { openSocket: nodeSocket, fetchLimits: null });
-    const end = (answer: number | null): void => {
+    let end: (answer: RelayAnswer) => void = () => {};
+    const openSocket: OpenSocket = (to, handlers, limits) =>
+      nodeSocket(
+        to,
+        {
+          ...handlers,
+          onText(text) {
+            const frame = parseRelayFrame(text);
+            if (frame?.type === 'CLOSED')
+              end({ ok: true, ms: Date.now() - since, note: `closes requests: ${printable(frame.message)}` });
+            handlers.onText(text);
+          },
+          onDown(reason) {
+            end({ ok: false, reason: printable(reason) });
+            handlers.onDown(reason);
+          },
+        },
+        limits,
+      );
+    const connection = connectRelay(url, { openSocket, fetchLimits: null });
+    const timer = setTimeout(
+      () => end({ ok: false, reason: `no answer within ${duration(RELAY_MS / 1000)}` }),
+      RELAY_MS,
+    );
+    end = answer => {
+      end = () => {};
       clearTimeout(timer);
       void connection.close().then(() => resolve(answer));
     };
-    const timer = setTimeout(() => end(null), RELAY_MS);
     connection.subscribe('doctor', {
       filters: () => [{ ids: [NOBODY], limit: 1 }],
       onEvent: () => {},
-      onEose: () => end(Date.now() - since),
+      onEose: () => end({ ok: true, ms: Date.now() - since, note: null }),
     });
   });
 }
@@ -151,15 +189,15 @@ interface RelayFinding {
 
 async function checkRelay(url: string, now: () => number): Promise<RelayFinding> {
   const answered = await askRelay(url);
-  if (answered === null)
-    return { finding: finding(`relay ${url}`, 'fail', `no answer within ${duration(RELAY_MS / 1000)}`), ahead: null };
+  if (!answered.ok) return { finding: finding(`relay ${url}`, 'fail', answered.reason), ahead: null };
   const [limits, ahead] = await Promise.all([
     fetchRelayLimits(url, AbortSignal.timeout(RELAY_MS)),
     clockAhead(url, now),
   ]);
   const { maxMessageBytes = null, maxSubscriptions = null, minPow = null } = limits ?? {};
   const told = [
-    `answered in ${answered} ms`,
+    `answered in ${answered.ms} ms`,
+    answered.note,
     limits === null ? 'tells no limits (NIP-11)' : null,
     maxMessageBytes === null ? null : `messages up to ${thousands(maxMessageBytes)} bytes`,
     maxSubscriptions === null ? null : plural(maxSubscriptions, 'subscription'),

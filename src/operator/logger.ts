@@ -75,10 +75,12 @@ export function createLogger({ level: least, format, stream, env = {}, now = Dat
   return (level, message, data = {}) => {
     if (LEVELS[level].rank < LEVELS[least].rank) return;
     const time = new Date(now());
+    // First for the reader, and last so that no data can pose as them.
+    const own = { time: time.toISOString(), level, message };
     try {
       stream.write(
         format === 'json'
-          ? `${escaped(toJson({ ...data, time: time.toISOString(), level, message }))}\n`
+          ? `${escaped(toJson({ ...own, ...data, ...own }))}\n`
           : textLine(level, message, data, time, stream.isTTY === true, paint),
       );
     } catch {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Log } from '../nostr/log.ts';
-import type { AggregatorApi, DaemonStatus } from './api.ts';
+import { type AggregatorApi, type DaemonStatus, OperatorError } from './api.ts';
 import { serveControl } from './control.ts';
 import { EXIT } from './exit.ts';
 import { controlMethods } from './methods.ts';
@@ -86,7 +86,9 @@ export async function runDaemon({ config, log, startDaemon, onReady, onSignal, e
     let close: () => Promise<void> = async () => {};
     try {
       const onError = (method: string, error: unknown): void =>
-        log('warn', 'a request of the operator failed', { method, error: messageOf(error) });
+        error instanceof OperatorError
+          ? log('debug', 'a request was refused', { method, code: error.code, reason: error.message })
+          : log('error', 'a request failed', { method, error: messageOf(error) });
       ({ close } = await serveControl(path, controlMethods(daemon.api, config), { onError }));
       onReady(await daemon.api.status(), path);
       await Promise.race([end, daemon.failed]);

@@ -1,4 +1,12 @@
-import type { AdvertSummary, CohortDetail, CohortSummary, DaemonStatus, RoundDetail, RoundSummary } from './api.ts';
+import type {
+  AdvertExport,
+  AdvertSummary,
+  CohortDetail,
+  CohortSummary,
+  DaemonStatus,
+  RoundDetail,
+  RoundSummary,
+} from './api.ts';
 import {
   type Cell,
   duration,
@@ -109,6 +117,16 @@ export const advertView = (advert: AdvertSummary, { paint, now }: View): string 
       ['status', statusCell(advert.status)],
       ['seats', seatsOf(advert)],
       ['ends', relativeTime(advert.expires_at, now)],
+    ],
+    paint,
+  );
+
+/** The answer to `advert export`: what can be pasted, or made a QR code of. */
+export const exportView = ({ link, short_link }: AdvertExport, { paint }: View): string =>
+  fields(
+    [
+      ['link', link],
+      ['short link', short_link === link ? null : short_link],
     ],
     paint,
   );
