@@ -303,7 +303,7 @@ export async function runCli(world: CliWorld): Promise<number> {
   function findingLine({ check, level, text }: Finding): string {
     const [sign, style]: [string, Style] =
       level === 'ok' ? ['ok  ', 'green'] : level === 'warn' ? ['warn', 'yellow'] : ['FAIL', 'red'];
-    return `${paint(style, sign)}  ${paint('bold', safeText(check))}  ${safeText(text)}\n`;
+    return `${paint(style, sign)}  ${paint('bold', safeText(check).padEnd(16))}  ${safeText(text)}\n`;
   }
 
   async function run(given: Given): Promise<number> {
