@@ -116,6 +116,9 @@ export function createWallet(parts: WalletParts): Wallet {
   const timers: ReturnType<typeof setInterval>[] = [];
   let stopTips: (() => void) | null = null;
 
+  /** Keys that relays asked to see (NIP-42); null while none has. */
+  let shown: Set<string> | null = null;
+
   /** Only the scheme that a membership began with: answers come in it, so nothing else is asked for. */
   const recipientsOf = (scheme: Scheme | null): string[] =>
     [...actor.state().cohorts.values()]
@@ -130,10 +133,13 @@ export function createWallet(parts: WalletParts): Wallet {
     const relays = createRelays(urls(), {
       openSocket: parts.openSocket,
       log,
-      auth: (challenge, relayUrl) =>
-        recipientsOf(null).map(transport =>
-          keys.lend(transport, secret => authEvent({ challenge, relayUrl, createdAt: now() }, secret, random(32))),
-        ),
+      auth: (challenge, relayUrl) => {
+        const transports = recipientsOf(null);
+        shown = new Set([...(shown ?? []), ...transports]);
+        const sign = (secret: Bytes) => authEvent({ challenge, relayUrl, createdAt: now() }, secret, random(32));
+        // Who only looks for adverts has no key yet, and such a relay shows nothing to nobody: a passing one will do.
+        return transports.length === 0 ? [sign(passingKey())] : transports.map(key => keys.lend(key, sign));
+      },
     });
     const inbox = createInbox({
       relays,
@@ -153,6 +159,12 @@ export function createWallet(parts: WalletParts): Wallet {
     return { relays, inbox, outbox: createOutbox({ relays, store: store.outbox, now, log }) };
   }
 
+  function passingKey(): Bytes {
+    let secret = random(32);
+    while (!curve.isSecretKey(secret)) secret = random(32);
+    return secret;
+  }
+
   function start(): void {
     if (net) return;
     net = connect();
@@ -162,11 +174,15 @@ export function createWallet(parts: WalletParts): Wallet {
     timers.push(setInterval(() => void actor.lookAll().catch(fail), LOOK_MS));
   }
 
-  /** A cohort may live on relays that the wallet did not know: then it connects anew. */
+  /**
+   * A cohort may live on relays that the wallet did not know, or on one that wants to see the new key first: then it
+   * connects anew.
+   */
   async function reachRelays(): Promise<void> {
     start();
     const known = new Set(net!.relays.urls);
-    if (urls().every(url => known.has(new URL(url).href) || known.has(url))) {
+    const isIntroduced = shown === null || recipientsOf(null).every(transport => shown!.has(transport));
+    if (isIntroduced && urls().every(url => known.has(new URL(url).href) || known.has(url))) {
       net!.inbox.refresh();
       return;
     }
