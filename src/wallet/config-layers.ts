@@ -47,6 +47,7 @@ const unknownKey = (key: string, from: string): Problem => ({
   text: `unknown in ${from}; known: ${KEYS.join(', ')}`,
 });
 
+/** The environment variable of a key. */
 export const envName = (key: Key): string => ENV_PREFIX + key.toUpperCase().replace('.', '_');
 
 /** The settings of a wallet.toml; `folder` holds it. Unknown keys and bad syntax are problems, which never quote the file. */

@@ -27,6 +27,7 @@ export type ChainConfig =
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
+/** A configuration that was validated as a whole. */
 export interface WalletConfig {
   /** Absolute path of the folder that holds everything. */
   home: string;
@@ -56,6 +57,7 @@ export interface Sources {
 }
 
 const CONFIG_FILE = 'wallet.toml';
+/** Path of the wallet.toml of a folder. */
 export const configPath = (home: string): string => join(home, CONFIG_FILE);
 
 /** Watch-only wallet on a bitcoind, where the configuration names none. */

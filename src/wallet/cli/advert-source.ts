@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { NETWORKS, type Network } from '../../bitcoin/network.ts';
-import { readAdvert } from '../../nostr/advert.ts';
+import { readAdvertSource } from '../../nostr/advert-link.ts';
 import { safeText } from '../../operator/terminal.ts';
 import { type Invocation, numberFlag, type Options, Refused, textFlag, UsageError } from './command.ts';
 import { parseJson, readFileText } from './files.ts';
@@ -9,13 +9,17 @@ import type { WalletPort } from './port.ts';
 
 /** Options that say where adverts are read. */
 export const ADVERT_SOURCE = {
-  file: { type: 'string', value: 'FILE', help: 'read advert events (JSON) from a file instead of from relays' },
+  file: {
+    type: 'string',
+    value: 'FILE',
+    help: 'read adverts (events or documents, JSON) from a file instead of from relays',
+  },
   seconds: { type: 'string', value: 'N', help: 'how long to listen to the relays; 3 unless told' },
 } as const satisfies Options;
 
 const MAX_SECONDS = 3_600;
 
-/** Where adverts are to be read: events of a file, or the relays for so many seconds. */
+/** Where adverts are to be read: entries of a file, or the relays for so many seconds. */
 export type AdvertSource = { events: unknown[] } | { seconds: number };
 
 /** The source that the options name. Throws UsageError, or Refused for a file that cannot be read. */
@@ -26,7 +30,7 @@ export function advertSource(invocation: Invocation): AdvertSource {
   return path === undefined ? { seconds } : { events: readEvents(resolve(invocation.io.cwd, path)) };
 }
 
-/** The adverts that relays or a file offer, verified; says why events of a file are none. */
+/** The adverts that relays or a file offer, verified; says why entries of a file are none. */
 export async function findAdverts(
   invocation: Invocation,
   port: WalletPort,
@@ -40,8 +44,8 @@ export async function findAdverts(
     return adverts;
   }
   for (const [i, event] of source.events.entries()) {
-    const read = readAdvert(event);
-    if (!read.ok) hint(invocation, `event ${i + 1} of the file is no advert that verifies: ${safeText(read.reason)}`);
+    const read = readAdvertSource(event);
+    if (!read.ok) hint(invocation, `entry ${i + 1} of the file is no advert that verifies: ${safeText(read.reason)}`);
   }
   return port.discover({ ...query, events: source.events });
 }
@@ -53,7 +57,7 @@ async function refuseSilence(port: WalletPort): Promise<void> {
   throw new Refused('no_relay', `no relay can be reached: ${relays.map(({ url }) => url).join(', ')}`);
 }
 
-/** Events of a file: one JSON object, an array of them, or one a line. Throws Refused for anything else. */
+/** Entries of a file: one JSON object, an array of them, or one a line. Throws Refused for anything else. */
 function readEvents(path: string): unknown[] {
   const text = readFileText(path);
   const whole = parseJson(text);

@@ -30,6 +30,7 @@ export class Refused extends Error {
   }
 }
 
+/** One option of a command, as help and parser need it. */
 export interface Option {
   type: 'string' | 'boolean';
   multiple?: boolean;
@@ -44,6 +45,7 @@ export type Options = Record<string, Option>;
 /** Values of a parsed command line. */
 export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
+/** One call of a command, with all that it may touch. */
 export interface Invocation {
   flags: Flags;
   positionals: readonly string[];
@@ -54,6 +56,7 @@ export interface Invocation {
   log: (level: LogLevel) => Log;
 }
 
+/** One command of the program. */
 export interface Command {
   /** One word, or two such as `did create`. */
   name: string;
@@ -110,6 +113,7 @@ export function listFlag({ flags }: Pick<Invocation, 'flags'>, name: string): st
   return Array.isArray(value) ? value.filter(item => typeof item === 'string') : undefined;
 }
 
+/** Whether a switch was given. */
 export const isSet = ({ flags }: Pick<Invocation, 'flags'>, name: string): boolean => flags[name] === true;
 
 /** A whole number of an option from `min` on; undefined if it was not given. Throws UsageError for anything else. */

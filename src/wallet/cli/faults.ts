@@ -15,6 +15,7 @@ export interface Fault {
   detail?: unknown;
 }
 
+/** A failure and the exit code that it ends in. */
 export interface Complaint {
   fault: Fault;
   exit: ExitCode;

@@ -14,17 +14,21 @@ import { isServed, remotePort } from './remote.ts';
 /** How a wallet is opened in this process. */
 export type OpenWallet = typeof openWallet;
 
+/** Where `run` answers for the wallet in a folder. */
 export const socketPath = (home: string): string => join(home, 'wallet.sock');
 
+/** What an invocation says about the configuration. */
 export const sourcesOf = (invocation: Pick<Invocation, 'flags' | 'io'>): Sources => ({
   flags: configFlags(invocation.flags),
   env: invocation.io.env,
   cwd: invocation.io.cwd,
 });
 
+/** The wallet's folder, absolute. */
 export const homeOf = ({ flags, io }: Pick<Invocation, 'flags' | 'io'>): string =>
   homeFolder(typeof flags.home === 'string' ? flags.home : undefined, io);
 
+/** A view of the chain as configured; nothing is asked of it yet. */
 export const openChain = (config: ChainConfig): Chain =>
   config.backend === 'bitcoind' ? bitcoindChain(config) : esploraChain(config);
 
@@ -95,6 +99,7 @@ async function openUnlessServed(invocation: Invocation, config: WalletConfig): P
   }
 }
 
+/** A wallet at hand, wherever it is open. */
 export interface Connected {
   port: WalletPort;
   config: WalletConfig;

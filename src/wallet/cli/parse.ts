@@ -7,6 +7,7 @@ export const GLOBAL = {
   version: { type: 'boolean', help: 'print the version' },
 } as const satisfies Options;
 
+/** What a command line asks for. */
 export type CommandLine =
   | { wants: 'help'; command: Command | null; json: boolean }
   | { wants: 'version'; json: boolean }

@@ -93,9 +93,9 @@ describe('discover', () => {
       const { err } = await cli(at('discover', '--file', file), {
         wallet: fakeWallet({ discover: async () => [both[0]!] }),
       });
-      expect(err).toContain('event 2 of the file is no advert that verifies: not a signed Nostr event');
-      expect(err).toContain('event 3 of the file');
-      expect(err).not.toContain('event 1 of');
+      expect(err).toContain('entry 2 of the file is no advert that verifies: not a signed Nostr event');
+      expect(err).toContain('entry 3 of the file');
+      expect(err).not.toContain('entry 1 of');
     });
     test('what is no JSON, or not there, is refused before the wallet is opened', async () => {
       const file = join(tempFolder(), 'adverts');
