@@ -21,6 +21,7 @@ import {
   type WalletEvent,
   type WalletState,
 } from './core.ts';
+import { sendSetAck } from './joining.ts';
 
 /** One log for the whole wallet: its DIDs and its cohorts depend on each other. */
 const STREAM = 'wallet';
@@ -262,6 +263,22 @@ export function createActor(options: ActorOptions): Actor {
     }
   }
 
+  /** `cohort_ready` answers no request, so nobody else would notice that it, or the signature before it, was lost. */
+  function resendSetAcks(): void {
+    for (const { cohort, phase } of state.cohorts.values()) {
+      if (phase.name !== 'proposed' || phase.sig === null) continue;
+      const key = `set ${cohort} ${phase.set.attempt}`;
+      const last = resent.get(key);
+      if (last && now() < last.at + last.wait) continue;
+      resent.set(key, { at: now(), wait: last ? Math.min(last.wait * 2, 3600) : 5 });
+      const { set, sig } = phase;
+      if (last)
+        void inTurn(() => carryOut({ events: [], effects: [sendSetAck(cohort, set, sig)] }, [])).catch(error =>
+          log('warn', 'a signature over the set could not be sent again', { cohort, error: textOf(error) }),
+        );
+    }
+  }
+
   return {
     state: () => state,
     feed: (input, chain = null) => inTurn(() => step(input, chain)),
@@ -275,6 +292,7 @@ export function createActor(options: ActorOptions): Actor {
               step({ type: 'nonce_lost', cohort, session_id }, null);
       }),
     resend() {
+      resendSetAcks();
       for (const [envelopeId, asked] of state.asked) {
         const last = resent.get(envelopeId) ?? { at: asked.at, wait: 5 };
         if (now() < last.at + last.wait) continue;

@@ -68,7 +68,8 @@ export const setStatement = (membership: Membership, set: Omit<ProposedSet, 'att
     beacon_address: set.beacon_address,
   });
 
-const sendSetAck = (cohort: string, set: ProposedSet, sig: string): Effect => ({
+/** The member's signature over the set; sent again until `cohort_ready` answers it. */
+export const sendSetAck = (cohort: string, set: ProposedSet, sig: string): Effect => ({
   type: 'send',
   cohort,
   message: { type: 'cohort_set_ack', body: { beacon_address: set.beacon_address, attempt: set.attempt, sig } },
