@@ -32,16 +32,14 @@ export const homeOf = ({ flags, io }: Pick<Invocation, 'flags' | 'io'>): string 
 export const openChain = (config: ChainConfig): Chain =>
   config.backend === 'bitcoind' ? bitcoindChain(config) : esploraChain(config);
 
-interface Here {
+/** A wallet that is open in this process. */
+export interface Here {
   wallet: Wallet;
   close: () => Promise<void>;
 }
 
 /** Opens the wallet of a configuration in this process; `close` stops it and its view of the chain. */
-export async function openHere(
-  invocation: Pick<Invocation, 'openWallet' | 'log'>,
-  config: WalletConfig,
-): Promise<Here> {
+async function openHere(invocation: Pick<Invocation, 'openWallet' | 'log'>, config: WalletConfig): Promise<Here> {
   const { home, network, relays } = config;
   const chain = config.chain === null ? null : openChain(config.chain);
   const log = invocation.log(config.log_level);
@@ -88,7 +86,7 @@ const PATIENCE_MS = 3_000;
 const RETRY_MS = 200;
 
 /** Opens the wallet here, or null once another process serves it. Throws StoreLocked if one holds it and serves nothing. */
-async function openUnlessServed(invocation: Invocation, config: WalletConfig): Promise<Here | null> {
+export async function openUnlessServed(invocation: Invocation, config: WalletConfig): Promise<Here | null> {
   for (const deadline = Date.now() + PATIENCE_MS; ; await new Promise(resolve => setTimeout(resolve, RETRY_MS))) {
     if (await isServed(socketPath(config.home))) return null;
     try {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { DidError } from '../../../src/did/index.ts';
 import { callControl } from '../../../src/operator/control.ts';
+import { StoreLocked } from '../../../src/store/index.ts';
 import { WalletError } from '../../../src/wallet/api.ts';
 import type { Wallet } from '../../../src/wallet/client.ts';
 import {
@@ -126,6 +127,20 @@ test('fails when the wallet cannot go on', async () => {
   fail(new Error('the disk is full'));
   await expect.poll(() => wallet.calls.at(-1)).toEqual(['stop']);
   expect(await stop()).toMatchObject({ code: 1, err: 'btcr2-wallet: the disk is full\n' });
+});
+
+test('waits for a short command that has the wallet open, and gives way to another run', async () => {
+  let tries = 0;
+  const wallet = fakeWallet({ status });
+  const leaving = new AbortController();
+  const open = () => (++tries < 3 ? Promise.reject(new StoreLocked('wallet.db')) : Promise.resolve(wallet));
+  const flags = at('run', '--log-level', 'error');
+  const first = cli(flags, { wallet: open, signal: leaving.signal });
+  await expect.poll(() => wallet.calls, { timeout: 5_000 }).toEqual([['start']]);
+  const second = await cli(flags);
+  expect(second).toMatchObject({ code: 1, err: expect.stringContaining('has this wallet open') });
+  leaving.abort();
+  expect((await first).code).toBe(0);
 });
 
 describe('other commands work through it', () => {

@@ -1,10 +1,10 @@
 import { serveControl } from '../../../operator/control.ts';
 import type { Wallet } from '../../client.ts';
 import { loadWalletConfig } from '../../config.ts';
-import { type Command, EXIT, type ExitCode, type Invocation, NETWORKING } from '../command.ts';
+import { type Command, EXIT, type ExitCode, type Invocation, NETWORKING, Refused } from '../command.ts';
 import { writeJson, writeLines } from '../io.ts';
 import { cohortOf, describeNews, type News } from '../news.ts';
-import { homeOf, openHere, socketPath, sourcesOf } from '../open.ts';
+import { homeOf, openUnlessServed, socketPath, sourcesOf } from '../open.ts';
 import { localPort } from '../port.ts';
 import { SOCKET_LIMITS, walletMethods } from '../served.ts';
 
@@ -22,7 +22,9 @@ export const run: Command = {
     const home = homeOf(invocation);
     const config = loadWalletConfig(home, sourcesOf(invocation));
     const log = invocation.log(config.log_level);
-    const { wallet, close } = await openHere(invocation, config);
+    const opened = await openUnlessServed(invocation, config);
+    if (opened === null) throw new Refused('in_use', 'another btcr2-wallet process has this wallet open');
+    const { wallet, close } = opened;
     try {
       const methods = walletMethods(localPort(wallet), { pid: process.pid, network: config.network });
       const control = await serveControl(socketPath(home), methods, {
