@@ -19,6 +19,7 @@ const PURE_FILES = [
   'look',
   'rounds',
   'signer',
+  'singleton',
   'state',
 ].map(name => `wallet/${name}.ts`);
 /** Pure, although they stand in edge rooms: codecs of the wire. */

@@ -6,7 +6,7 @@ import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
 import type { Eye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
 import type { Mail } from '../shell/mail.ts';
-import type { OutboxItem, Store } from '../store/types.ts';
+import type { Batch, OutboxItem, Store } from '../store/types.ts';
 import {
   beaconOf,
   createNonceJar,
@@ -22,6 +22,7 @@ import {
   type WalletState,
 } from './core.ts';
 import { sendSetAck } from './joining.ts';
+import { buriedSignals, ownAddresses } from './singleton.ts';
 
 /** One log for the whole wallet: its DIDs and its cohorts depend on each other. */
 const STREAM = 'wallet';
@@ -74,6 +75,8 @@ export function createActor(options: ActorOptions): Actor {
   const jar = createNonceJar();
   const watchers = new Set<() => void>();
   const resent = new Map<string, { at: number; wait: number }>();
+  /** Signals of own beacons that nobody has to look at any more. */
+  const buried = new Set<string>();
   let state = emptyWallet();
   let seq = Number(store.meta('seq') ?? 0);
   let queue: Promise<unknown> = Promise.resolve();
@@ -117,23 +120,27 @@ export function createActor(options: ActorOptions): Actor {
       events.push({ type: 'asked', cohort: effect.cohort, envelope_id: envelope.id, slot: effect.slot });
       answers.push({ key: sentKey(envelope.id), eventIds: items.map(item => item.id) });
     }
-    const broadcasts = decision.effects.flatMap(effect => (effect.type === 'broadcast' ? [effect.hex] : []));
+    const submits = decision.effects.flatMap(effect => (effect.type === 'broadcast' ? [effect.hex] : []));
     if (events.length === 0 && outbox.length === 0 && seen.length === 0) return null;
     store.commit({
       seen,
       events: events.map(event => ({ stream: STREAM, type: event.type, at, body: event })),
       outbox,
       answers,
+      ...keptBroadcasts(state, events, at),
       ...(seq === before ? {} : { meta: [{ key: 'seq', value: String(seq) }] }),
     });
     for (const event of events) apply(event);
     state = next;
     if (outbox.length > 0) options.onStored();
     for (const event of events) options.onEvent(event);
-    for (const hex of broadcasts)
-      void options.submit(hex).catch(error => log('info', 'a signal could not be published', { error: textOf(error) }));
+    for (const hex of submits) submit(hex);
     for (const watcher of watchers) watcher();
     return null;
+  }
+
+  function submit(hex: string): void {
+    void options.submit(hex).catch(error => log('info', 'a signal could not be published', { error: textOf(error) }));
   }
 
   function seal(
@@ -261,6 +268,17 @@ export function createActor(options: ActorOptions): Actor {
         log('debug', 'the chain cannot be read', { cohort, error: textOf(error) });
       }
     }
+    for (const [address, txids] of ownAddresses(state)) {
+      if (!eye || txids.every(txid => buried.has(txid))) continue;
+      try {
+        const chain = await eye.look(address);
+        await inTurn(() => step({ type: 'look_own', address }, chain));
+        for (const txid of buriedSignals(state, address, chain)) buried.add(txid);
+      } catch (error) {
+        log('debug', 'the chain cannot be read', { address, error: textOf(error) });
+      }
+    }
+    for (const { hex } of store.broadcasts()) submit(hex);
   }
 
   /** `cohort_ready` answers no request, so nobody else would notice that it, or the signature before it, was lost. */
@@ -318,6 +336,30 @@ export function createActor(options: ActorOptions): Actor {
       });
     },
   };
+}
+
+/**
+ * Transactions of own beacons are stored by the commit that locks their update, before they are sent, and sent again
+ * until they are six deep; one that a reorganization takes away is sent again.
+ */
+function keptBroadcasts(
+  state: WalletState,
+  events: readonly WalletEvent[],
+  at: number,
+): Pick<Batch, 'broadcasts' | 'settleBroadcasts'> {
+  const broadcasts: NonNullable<Batch['broadcasts']> = [];
+  const settleBroadcasts: string[] = [];
+  for (const event of events) {
+    if (event.type === 'update_signed' && event.own_signal)
+      broadcasts.push({ txid: event.own_signal.txid, hex: event.own_signal.hex, stream: STREAM, at });
+    if (event.type !== 'update_moved' || !event.own_signal) continue;
+    const { txid, status } = event.own_signal;
+    const update = state.dids.get(event.did)?.updates.find(known => known.announcement === event.announcement);
+    const signal = update?.own_signals.find(known => known.txid === txid);
+    if (status === 'final' || status === 'gone') settleBroadcasts.push(txid);
+    else if (signal) broadcasts.push({ txid, hex: signal.hex, stream: STREAM, at });
+  }
+  return { broadcasts, settleBroadcasts };
 }
 
 const sentKey = (envelopeId: string): string => `sent:${envelopeId}`;

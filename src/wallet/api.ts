@@ -38,12 +38,14 @@ export interface WalletApi {
     did: string;
     cohort: string;
   }): Promise<{ did: string; cohort: string; proven: boolean; signals: number }>;
-  /** Resolves the DID afresh, signs the patch as its next version, dry-runs it, and sends it to the cohorts (all that hold the DID if left out). */
-  update(request: {
-    did: string;
-    patch: Patch;
-    cohorts?: string[];
-  }): Promise<{ did: string; version: number; announcement: string; cohorts: string[]; state: string }>;
+  /**
+   * Resolves the DID afresh, signs the patch as its next version, dry-runs it, and sends it to the cohorts (all that hold
+   * the DID if left out). `via: 'singleton'` announces it at once by the controller's own beacon, for at most
+   * `feeCapSats` (5,000), and sends it to the cohorts that are named too: the same bytes. Cohorts that hold another update
+   * of that version get it in any case, so that they drop theirs. Rejects with WalletError: `unfunded` names the address
+   * and the satoshis it takes, `version_busy` an update of that version that is on its way.
+   */
+  update(request: { did: string; patch: Patch; cohorts?: string[] } & ViaSingleton): Promise<Announced>;
   sidecar(did: string): Sidecar;
   /** Resolves any DID: own ones with the wallet's sidecar, others with the one given. */
   resolve(request: {
@@ -54,6 +56,48 @@ export interface WalletApi {
     minConf?: number;
   }): Promise<Resolution>;
   status(): WalletStatus;
+}
+
+/** What a wallet can do by the beacon that one DID's controller holds alone. */
+export interface SingletonApi {
+  /**
+   * Sends an update that was signed before, byte for byte the same, through further beacons: the lowest version that is
+   * not final, or the one of this `announcement` (hex). The cohorts that hold the DID if none are named, or none with
+   * `via: 'singleton'`. What was announced already and is in flight is sent again, not signed again.
+   */
+  announce(request: { did: string; announcement?: string; cohorts?: string[] } & ViaSingleton): Promise<Announced>;
+  /**
+   * The address of the DID's own beacon that the next signal would spend from: one that has money, else the P2TR one.
+   * `needed_sats`, paid to it in one output, is enough at the present estimate; 0 if it holds enough.
+   */
+  fundingAddress(did: string): Promise<SingletonFunding>;
+}
+
+export interface ViaSingleton {
+  via?: 'singleton';
+  feeCapSats?: number;
+}
+
+/** An update that was sent to cohorts, announced by the controller's own beacon, or both. */
+export interface Announced {
+  did: string;
+  version: number;
+  announcement: string;
+  cohorts: string[];
+  state: string;
+  /** `text`: why the node has not taken the transaction yet; it is kept and sent again until it is six deep. */
+  singleton?: { address: string; txid: string; fee_sats: number; text: string | null };
+}
+
+export interface SingletonFunding {
+  did: string;
+  address: string;
+  kind: 'p2tr' | 'p2wpkh' | 'p2pkh';
+  /** Satoshis that can be spent now. */
+  balance_sats: number;
+  /** Unconfirmed, or of a coinbase that is too young. */
+  waiting_sats: number;
+  needed_sats: number;
 }
 
 export interface AdvertView {
@@ -94,7 +138,14 @@ export interface DidView {
     text: string | null;
     missing_proofs: number;
   }[];
-  updates: { version: number; announcement: string; state: string; text: string | null }[];
+  updates: {
+    version: number;
+    announcement: string;
+    state: string;
+    text: string | null;
+    /** Transactions of the controller's own beacon that announce it, if there are any. */
+    singletons?: { address: string; txid: string; status: 'unseen' | 'broadcast' | 'final' | 'gone' }[];
+  }[];
 }
 
 /** A request that failed for a reason that a person should read. */
@@ -110,6 +161,7 @@ export class WalletError extends Error {
     | 'invalid_patch'
     | 'version_busy'
     | 'draft'
+    | 'unfunded'
     | 'already'
     | 'no_chain';
 

@@ -348,7 +348,8 @@ export const isCommitted = (state: UpdateState): boolean =>
 
 /**
  * Updates that this cohort may announce: the next version's, sent there and neither replaced nor refused. What an open
- * session announces may be signed for again, even if another cohort has announced it meanwhile.
+ * session announces may be signed for again, even if another cohort has announced it meanwhile; and what another beacon
+ * alone has announced, the controller's own included, may be announced here too, once: a harmless duplicate.
  */
 function candidates(own: WalletDid, cohort: string, beacon: MemberBeacon, signalBytes: string) {
   const signed = new Set(
@@ -356,14 +357,19 @@ function candidates(own: WalletDid, cohort: string, beacon: MemberBeacon, signal
       .filter(session => session.signal_bytes === signalBytes)
       .flatMap(session => session.updates.map(update => update.announcement)),
   );
+  const announcedHere = new Set(
+    [...beacon.sessions.values()]
+      .filter(session => session.settled?.announced === true)
+      .flatMap(session => session.updates.map(update => update.announcement)),
+  );
   const next = own.updates.find(update => !['final', 'replaced', 'refused'].includes(update.state))?.version;
   return own.updates.filter(
     update =>
       signed.has(update.announcement) ||
-      (update.version === next &&
-        update.cohorts.includes(cohort) &&
+      (update.cohorts.includes(cohort) &&
         update.state !== 'replaced' &&
-        update.state !== 'refused'),
+        update.state !== 'refused' &&
+        (update.version === next || (isCommitted(update.state) && !announcedHere.has(update.announcement)))),
   );
 }
 

@@ -17,6 +17,7 @@ import {
   decideSigned,
   decideStatus,
 } from './rounds.ts';
+import { decideOwnLook, ownSignalProblem } from './singleton.ts';
 import { type Asked, beaconOf, type MemberBeacon, type Membership, type WalletState } from './state.ts';
 
 /** What follows from one input, as facts to store and effects to carry out. Pure, as the cohort's `decide`. */
@@ -27,7 +28,9 @@ export function decide(state: WalletState, input: Input, env: Env): Decision {
     case 'add_did':
       return addDid(state, input);
     case 'submit_update':
-      return submitUpdate(state, input);
+      return submitUpdate(state, input, env);
+    case 'look_own':
+      return decideOwnLook(state, input.address, env);
     case 'message':
       return decideMessage(state, input.envelope, env);
     default: {
@@ -49,10 +52,10 @@ const namesOf = (document: DidDocument): string[] =>
   beaconServices(document).map(({ address }) => (/^(?:bc|tb|bcrt)1/i.test(address) ? address.toLowerCase() : address));
 
 /** One version, one update, for ever: another one may replace it only while no round has frozen it. */
-function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_update' }>): Decision {
+function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_update' }>, env: Env): Decision {
   const own = state.dids.get(input.did);
   if (!own) return { refuse: `the wallet does not hold ${input.did}` };
-  const { update, did, cohorts } = input;
+  const { update, did, cohorts, own_signal } = input;
   const version = update.targetVersionId;
   const announcement = toHex(announcementOf(update));
   const rival = own.updates.find(
@@ -62,7 +65,9 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
       (isCommitted(known.state) || known.state === 'frozen'),
   );
   if (rival) return { refuse: `version ${version} has the update ${rival.announcement}, which is ${rival.state}` };
-  const effects: Effect[] = [];
+  const problem = own_signal && ownSignalProblem(state, announcement, own_signal, env.chain);
+  if (problem) return { refuse: problem };
+  const effects: Effect[] = own_signal ? [{ type: 'broadcast', hex: own_signal.hex }] : [];
   for (const cohort of cohorts) {
     const membership = state.cohorts.get(cohort);
     const beacon = membership && beaconOf(membership);
@@ -85,10 +90,11 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
     });
   }
   const names = namesOf(input.document);
-  return { events: [{ type: 'update_signed', did, version, announcement, update, names, cohorts }], effects };
+  const signed = { type: 'update_signed' as const, did, version, announcement, update, names, cohorts };
+  return { events: [own_signal ? { ...signed, own_signal } : signed], effects };
 }
 
-type InCohort = Exclude<Input, { type: 'join' | 'add_did' | 'submit_update' | 'message' }>;
+type InCohort = Exclude<Input, { type: 'join' | 'add_did' | 'submit_update' | 'message' | 'look_own' }>;
 
 function decideInCohort(state: WalletState, membership: Membership, input: InCohort, env: Env): Decision {
   const { cohort } = membership;

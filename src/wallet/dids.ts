@@ -7,10 +7,11 @@ import {
   makeSidecar,
   type Purpose,
   type Sidecar,
+  type SignedUpdate,
   verificationMethodFor,
 } from '../did/index.ts';
 import type { SmtProof } from '../smt/index.ts';
-import { beaconOf, type WalletDid, type WalletState, type WalletUpdate } from './core.ts';
+import { beaconOf, isCommitted, type WalletDid, type WalletState, type WalletUpdate } from './core.ts';
 
 /** The document of version 1. */
 export const firstDocument = (own: WalletDid): DidDocument =>
@@ -63,3 +64,21 @@ export function baseOfNext(
 
 const isUnderWay = ({ state }: WalletUpdate): boolean =>
   state === 'frozen' || state === 'locked' || state === 'broadcast' || state === 'final' || state === 'returned';
+
+/** The cohorts in which a DID is registered. */
+export const holdersOf = (state: WalletState, did: string): string[] =>
+  [...state.cohorts.values()]
+    .filter(membership => beaconOf(membership)?.registrations.get(did)?.name === 'held')
+    .map(({ cohort }) => cohort);
+
+/**
+ * Cohorts that hold another update of the version that is about to be announced without them. Theirs can never be signed
+ * for any more, so they get this one in its place: else every round of theirs would be vetoed.
+ */
+export function rivalCohorts(state: WalletState, own: WalletDid, update: SignedUpdate): string[] {
+  const rivals = own.updates.filter(
+    known => known.version === update.targetVersionId && known.update !== update && !isCommitted(known.state),
+  );
+  const sent = new Set(rivals.filter(known => known.state !== 'refused').flatMap(known => known.cohorts));
+  return holdersOf(state, own.did).filter(cohort => sent.has(cohort));
+}

@@ -1,7 +1,7 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, Terms } from '../messages/index.ts';
-import type { ProposedSet, SessionFacts, UpdateState } from './state.ts';
+import type { HeldOwnSignal, OwnSignal, ProposedSet, SessionFacts, UpdateState } from './state.ts';
 
 type Pairs = [string, string][];
 
@@ -25,6 +25,8 @@ export type WalletEvent =
       /** Beacon addresses of the document that it makes. */
       names: string[];
       cohorts: string[];
+      /** The transaction by which the controller's own beacon announces it. */
+      own_signal?: OwnSignal;
     }
   | {
       type: 'update_moved';
@@ -34,6 +36,8 @@ export type WalletEvent =
       text?: string;
       /** Who refused it, where it was sent to several. */
       cohort?: string;
+      /** How the chain shows a transaction of the controller's own beacon from now on. */
+      own_signal?: Pick<HeldOwnSignal, 'txid' | 'status'>;
     }
   | {
       type: 'joined';

@@ -6,6 +6,7 @@ import type {
   MemberPhase,
   MemberSession,
   Membership,
+  OwnSignal,
   WalletDid,
   WalletState,
   WalletUpdate,
@@ -101,27 +102,46 @@ function signed(own: WalletDid, event: Of<'update_signed'>): WalletDid {
   const cohorts = [...new Set([...(before?.cohorts ?? []), ...event.cohorts])];
   // Sent once more, as a returned one is, it stays what it was: a lock does not open by signing again.
   const state = isNew ? ('signed' as const) : before.state;
-  const updates = [...others, { version, announcement, update, cohorts, state, text: null }];
+  const sent = { version, announcement, update, cohorts, state, text: null, own_signals: before?.own_signals ?? [] };
+  const updates = event.own_signal ? announced(others, sent, event.own_signal) : [...others, sent];
   return { ...own, updates: updates.sort((a, b) => a.version - b.version) };
+}
+
+/** A signature of the own beacon is about to leave: from here on this is the update of its version, for ever. */
+function announced(others: WalletUpdate[], update: WalletUpdate, signal: OwnSignal): WalletUpdate[] {
+  const isSettled = update.state === 'broadcast' || update.state === 'final';
+  const before = update.own_signals.filter(known => known.txid !== signal.txid);
+  const own_signals = [...before, { ...signal, status: 'unseen' as const }];
+  return [
+    ...others.map(other => {
+      const isRival = other.version === update.version && (other.state === 'signed' || other.state === 'acked');
+      return isRival ? { ...other, state: 'replaced' as const } : other;
+    }),
+    { ...update, own_signals, state: isSettled ? update.state : 'locked' },
+  ];
 }
 
 function moved(
   own: WalletDid,
-  event: Pick<Of<'update_moved'>, 'announcement' | 'state' | 'text' | 'cohort'>,
+  event: Pick<Of<'update_moved'>, 'announcement' | 'state' | 'text' | 'cohort' | 'own_signal'>,
 ): WalletDid {
-  const { announcement, state, text = null } = event;
+  const { announcement, state, text = null, own_signal } = event;
   const position = own.updates.findIndex(update => update.announcement === announcement);
   const target = own.updates[position];
   return {
     ...own,
     updates: own.updates.map((update, i) => {
-      if (i === position) return refusedByOne(update, event) ?? { ...update, state, text };
+      if (i === position)
+        return refusedByOne(update, event) ?? { ...update, state, text, own_signals: seen(update, own_signal) };
       // The aggregator took the newer one: the older one of that version is never announced any more.
       const gone = state === 'acked' && i < position && update.version === target?.version && update.state === 'acked';
       return gone ? { ...update, state: 'replaced' } : update;
     }),
   };
 }
+
+const seen = ({ own_signals }: WalletUpdate, now: Of<'update_moved'>['own_signal']): WalletUpdate['own_signals'] =>
+  own_signals.map(signal => (signal.txid === now?.txid ? { ...signal, status: now.status } : signal));
 
 /** One of several cohorts refused it: there it will not be announced, in the others it may. */
 function refusedByOne(update: WalletUpdate, event: Pick<Of<'update_moved'>, 'state' | 'text' | 'cohort'>) {

@@ -3,6 +3,7 @@ import type { ChainView } from '../cohort/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { Envelope, Message, OptIn, Scheme, Terms } from '../messages/index.ts';
 import type { WalletEvent } from './events.ts';
+import type { OwnSignal } from './state.ts';
 
 export interface Env {
   /** Unix seconds. */
@@ -51,6 +52,8 @@ export type Input =
       /** The document that it makes, from the dry run. */
       document: DidDocument;
       cohorts: string[];
+      /** Announces it by the controller's own beacon too; the view is then one of that beacon's address. */
+      own_signal?: OwnSignal;
     }
   | { type: 'leave'; cohort: string; reason: string }
   | { type: 'set_signed'; cohort: string; sig: string }
@@ -59,7 +62,9 @@ export type Input =
   | { type: 'signed'; cohort: string; session_id: string; sig: string[] }
   | { type: 'message'; envelope: Envelope }
   /** The chain moved: what became of signals and sessions of one cohort. */
-  | { type: 'look'; cohort: string };
+  | { type: 'look'; cohort: string }
+  /** The same for signals of the controller's own beacon at an address. */
+  | { type: 'look_own'; address: string };
 
 export type Effect =
   | {

@@ -7,10 +7,12 @@ import { askProofs } from './rounds.ts';
 import {
   beaconOf,
   concernedDids,
+  type HeldOwnSignal,
   type HeldSignal,
   type MemberBeacon,
   type MemberSession,
   type Membership,
+  ownSignals,
   type UpdateState,
   type WalletState,
 } from './state.ts';
@@ -37,11 +39,11 @@ export function decideLook(state: WalletState, membership: Membership, beacon: M
   for (const [signal_bytes, held] of beacon.signals)
     if (held.seen.status !== 'unseen' && !seen.has(signal_bytes))
       events.push({ type: 'signal_seen', cohort, signal_bytes, status: 'unseen', txid: null, height: null });
-  events.push(...settle(cohort, beacon, chain), ...moveUpdates(state, cohort, chain, seen));
+  events.push(...settle(cohort, beacon, chain), ...moveUpdates(state, { cohort, chain, seen }));
   return { events, effects: askForMissing(state, cohort, beacon, [...seen.keys()]) };
 }
 
-const depth = (tx: ChainTx, chain: ChainView): number => confirmations(tx.height, chain.tip.height);
+export const depth = (tx: ChainTx, chain: ChainView): number => confirmations(tx.height, chain.tip.height);
 
 function sight(tx: ChainTx, chain: ChainView): HeldSignal['seen'] {
   const deep = depth(tx, chain);
@@ -91,13 +93,8 @@ interface Witness {
  * The own updates follow the signals that announce them, whichever cohort's they are; one that was signed for comes back
  * when every outpoint that it was signed for went elsewhere.
  */
-function moveUpdates(
-  state: WalletState,
-  cohort: string,
-  chain: ChainView,
-  seen: ReadonlyMap<string, HeldSignal['seen']>,
-): WalletEvent[] {
-  return [...witnessesOf(state, cohort, chain, seen)].flatMap(([announcement, witnesses]): WalletEvent[] => {
+export function moveUpdates(state: WalletState, look: Look): Moved[] {
+  return [...witnessesOf(state, look)].flatMap(([announcement, witnesses]): Moved[] => {
     const { did } = witnesses[0]!;
     const known = state.dids.get(did)?.updates.find(update => update.announcement === announcement);
     if (!known) return [];
@@ -106,27 +103,35 @@ function moveUpdates(
   });
 }
 
-/** By announcement: this cohort's sessions as the chain shows them now, the others' as the wallet saw them last. */
-function witnessesOf(
-  state: WalletState,
-  cohort: string,
-  chain: ChainView,
-  seen: ReadonlyMap<string, HeldSignal['seen']>,
-): Map<string, Witness[]> {
+export type Moved = Extract<WalletEvent, { type: 'update_moved' }>;
+
+/** What was looked at just now: a cohort's address, or that of an own beacon with the signals there by txid. */
+type Look =
+  | { cohort: string; chain: ChainView; seen: ReadonlyMap<string, HeldSignal['seen']> }
+  | { own: ReadonlyMap<string, HeldOwnSignal['status']> };
+
+/** By announcement: what is looked at as the chain shows it now, all else as the wallet saw it last. */
+function witnessesOf(state: WalletState, look: Look): Map<string, Witness[]> {
   const witnesses = new Map<string, Witness[]>();
+  const add = (announcement: string, witness: Witness): void => {
+    const others = witnesses.get(announcement);
+    if (others) others.push(witness);
+    else witnesses.set(announcement, [witness]);
+  };
   for (const membership of state.cohorts.values()) {
     const beacon = beaconOf(membership);
-    const isHere = membership.cohort === cohort;
+    const here = 'cohort' in look && look.cohort === membership.cohort ? look : null;
     for (const session of beacon?.sessions.values() ?? []) {
-      const sight = isHere ? seen.get(session.signal_bytes) : beacon?.signals.get(session.signal_bytes)?.seen;
-      const isOpen = session.stage.name === 'signed' && !isGone(beacon!, session, isHere ? chain : null);
+      const sight = here ? here.seen.get(session.signal_bytes) : beacon?.signals.get(session.signal_bytes)?.seen;
+      const isOpen = session.stage.name === 'signed' && !isGone(beacon!, session, here?.chain ?? null);
       const witness = { status: sight?.status ?? 'unseen', isOpen };
-      for (const { did, announcement } of session.updates) {
-        const others = witnesses.get(announcement);
-        if (others) others.push({ did, ...witness });
-        else witnesses.set(announcement, [{ did, ...witness }]);
-      }
+      for (const { did, announcement } of session.updates) add(announcement, { did, ...witness });
     }
+  }
+  for (const { did, update, signal } of ownSignals(state)) {
+    const status = ('own' in look ? look.own.get(signal.txid) : undefined) ?? signal.status;
+    const hasGone = status === 'gone';
+    add(update.announcement, { did, status: hasGone ? 'unseen' : status, isOpen: !hasGone });
   }
   return witnesses;
 }

@@ -1,7 +1,7 @@
 import { curve } from '#curve';
 import type { Network } from '../bitcoin/network.ts';
 import type { Chain } from '../chain/types.ts';
-import { type Bytes, fromHex, toHex } from '../crypto/index.ts';
+import { type Bytes, fromHex, toBase64url, toHex } from '../crypto/index.ts';
 import {
   applyUpdate,
   beaconService,
@@ -15,6 +15,7 @@ import {
   initialDocument,
   type Resolution,
   resolve,
+  type SignedUpdate,
   signUpdate,
 } from '../did/index.ts';
 import { optInStatement, registrationStatement, type Scheme } from '../messages/index.ts';
@@ -47,9 +48,10 @@ import { createMail } from '../shell/mail.ts';
 import { signalSource } from '../shell/source.ts';
 import type { Store } from '../store/types.ts';
 import { createActor } from './actor.ts';
-import { type AdvertView, type WalletApi, WalletError } from './api.ts';
+import { type AdvertView, type Announced, type SingletonApi, type WalletApi, WalletError } from './api.ts';
 import { beaconOf, type MemberBeacon, type Membership, type WalletDid, type WalletEvent } from './core.ts';
-import { baseOfNext, firstDocument, methodOf, sidecarOf } from './dids.ts';
+import { baseOfNext, firstDocument, holdersOf, methodOf, rivalCohorts, sidecarOf } from './dids.ts';
+import { createOwnBeacon } from './own-beacon.ts';
 import { cohortViews, didViews, missingProofs } from './views.ts';
 
 export interface WalletParts {
@@ -68,7 +70,7 @@ export interface WalletParts {
   pollMs?: number;
 }
 
-export interface Wallet extends WalletApi {
+export interface Wallet extends WalletApi, SingletonApi {
   /** Connects to the relays and answers rounds by itself from now on. */
   start(): void;
   stop(): Promise<void>;
@@ -113,6 +115,7 @@ export function createWallet(parts: WalletParts): Wallet {
       for (const listener of listeners) listener(event);
     },
   });
+  const ownBeacon = createOwnBeacon({ network, chain, eye, keys, random, actor });
   const timers: ReturnType<typeof setInterval>[] = [];
   let stopTips: (() => void) | null = null;
 
@@ -433,22 +436,20 @@ export function createWallet(parts: WalletParts): Wallet {
   async function update(request: Parameters<WalletApi['update']>[0]): ReturnType<WalletApi['update']> {
     const own = didOf(request.did);
     const { did } = own;
-    const cohorts =
-      request.cohorts ??
-      [...actor.state().cohorts.values()]
-        .filter(membership => beaconOf(membership)?.registrations.get(did)?.name === 'held')
-        .map(({ cohort }) => cohort);
-    if (cohorts.length === 0) throw new WalletError('not_registered', `${did} is registered in no cohort`);
+    const isAlone = request.via === 'singleton';
+    const cohorts = request.cohorts ?? (isAlone ? [] : holdersOf(actor.state(), did));
+    if (cohorts.length === 0 && !isAlone) throw new WalletError('not_registered', `${did} is registered in no cohort`);
     await actor.lookAll();
     const resolution = await resolveOwn(didOf(did));
     if (resolution.deactivated) throw new WalletError('refused', `${did} is deactivated`);
     const resolved = { document: resolution.document, version: Number(resolution.versionId) };
     const { document, version, waitsFor } = baseOfNext(didOf(did), resolved);
-    if (waitsFor && waitsFor.state === 'returned')
+    if (waitsFor && (waitsFor.state === 'returned' || (isAlone && waitsFor.state !== 'final')))
       throw new WalletError(
         'version_busy',
-        `version ${waitsFor.version} was signed for and comes first, byte for byte the same`,
+        `version ${waitsFor.version} was signed for and comes first, byte for byte the same: it is ${waitsFor.state}`,
       );
+    if (!waitsFor) await bringUpToDate(did, version, cohorts);
     const method = methodOf(document, 'capabilityInvocation', own.public_key);
     if (!method) throw new WalletError('refused', `the key of this wallet may not update ${did}`);
     const signed = await signUpdate(draft(document, version, request.patch), {
@@ -459,7 +460,27 @@ export function createWallet(parts: WalletParts): Wallet {
     // The dry run: an announced update that is wrong in any way destroys the DID.
     const target = applyUpdate({ did, document, versionId: version, update: signed });
     checkBeacons(target);
+    return send({ ...request, did, document, update: signed, target, cohorts });
+  }
+
+  /** Sends a signed update that was dry-run to cohorts, announces it by the own beacon, or both. */
+  async function send(request: {
+    did: string;
+    document: DidDocument;
+    update: SignedUpdate;
+    target: DidDocument;
+    cohorts: string[];
+    via?: 'singleton';
+    feeCapSats?: number;
+  }): Promise<Announced> {
+    const { did, document, update: signed, target, via, feeCapSats } = request;
     start();
+    if (via === 'singleton') {
+      const own = didOf(did);
+      const cohorts = [...new Set([...request.cohorts, ...rivalCohorts(actor.state(), own, signed)])];
+      return ownBeacon.announce({ own, document, update: signed, target, cohorts, feeCapSats });
+    }
+    const { cohorts } = request;
     refusedBy(await actor.feed({ type: 'submit_update', did, update: signed, document: target, cohorts }));
     const sent = await answer(state => {
       const known = state.dids.get(did)!.updates.find(candidate => candidate.update === signed);
@@ -467,6 +488,46 @@ export function createWallet(parts: WalletParts): Wallet {
     }, 'the update');
     if (sent.state === 'refused') throw new WalletError('refused', sent.text ?? 'refused');
     return { did, version: sent.version, announcement: sent.announcement, cohorts, state: sent.state };
+  }
+
+  async function announce(request: Parameters<SingletonApi['announce']>[0]): ReturnType<SingletonApi['announce']> {
+    const { did } = request;
+    await actor.lookAll();
+    const own = didOf(did);
+    const known = request.announcement
+      ? own.updates.find(update => update.announcement === request.announcement)
+      : own.updates.find(({ state }) => state !== 'final' && state !== 'replaced' && state !== 'refused');
+    if (!known) throw new WalletError('refused', `${did} has no such update to announce`);
+    const cohorts = request.cohorts ?? (request.via === 'singleton' ? [] : holdersOf(actor.state(), did));
+    if (cohorts.length === 0 && request.via !== 'singleton')
+      throw new WalletError('not_registered', `${did} is registered in no cohort`);
+    const { document, versionId, updates } = await resolveOwn(own);
+    const version = Number(versionId);
+    const { update } = known;
+    if (known.version > version + 1)
+      throw new WalletError('version_busy', `version ${version + 1} comes first: the chain shows version ${version}`);
+    if (known.version <= version) {
+      if (updates[known.version - 2]?.updateHash !== toBase64url(fromHex(known.announcement, 32)))
+        throw new WalletError('version_busy', `another update made version ${known.version}`);
+      return send({ ...request, document, update, target: document, cohorts });
+    }
+    const target = applyUpdate({ did, document, versionId: version, update });
+    checkBeacons(target);
+    await bringUpToDate(did, version, cohorts);
+    return send({ ...request, document, update, target, cohorts });
+  }
+
+  /** A cohort that did not announce the last version knows an older document: it is told by a new registration. */
+  async function bringUpToDate(did: string, version: number, cohorts: readonly string[]): Promise<void> {
+    const last = didOf(did).updates.find(update => update.version === version && update.state === 'final');
+    for (const cohort of last ? cohorts : []) {
+      if (last?.cohorts.includes(cohort)) continue;
+      await register({ did, cohort });
+      await answer(state => {
+        const isAsked = [...state.asked.values()].some(a => a.cohort === cohort && a.slot === `register ${did}`);
+        return isAsked ? undefined : true;
+      }, 'the registration of the newer document');
+    }
   }
 
   function draft(document: DidDocument, versionId: number, patch: Parameters<typeof draftUpdate>[0]['patch']) {
@@ -538,6 +599,11 @@ export function createWallet(parts: WalletParts): Wallet {
     createDid,
     register,
     update,
+    announce,
+    async fundingAddress(did) {
+      const own = didOf(did);
+      return ownBeacon.funding(own, await currentDocument(own));
+    },
     sidecar: did => sidecarOf(actor.state(), didOf(did)),
     async resolve({ did, sidecar, ...options }) {
       if (!chain) throw new WalletError('no_chain', 'resolving needs a view of the chain');

@@ -58,6 +58,24 @@ export interface WalletUpdate {
   state: UpdateState;
   /** Why it was refused. */
   text: string | null;
+  /** Transactions of the controller's own beacon that announce it. */
+  own_signals: HeldOwnSignal[];
+}
+
+/** A signed transaction of the controller's own beacon: once it was sent it may appear at any time. */
+export interface OwnSignal {
+  /** The singleton beacon that it spends from. */
+  address: string;
+  txid: string;
+  hex: string;
+  /** Outpoints that it spends, as `txid:vout`. */
+  inputs: string[];
+  fee_sats: number;
+}
+
+export interface HeldOwnSignal extends OwnSignal {
+  /** gone: something else spent its money, six deep. */
+  status: 'unseen' | 'broadcast' | 'final' | 'gone';
 }
 
 export interface Membership {
@@ -159,3 +177,9 @@ export function concernedDids(state: WalletState, beacon: MemberBeacon): string[
   for (const own of state.dids.values()) if (own.named.has(beacon.beacon_address)) dids.add(own.did);
   return [...dids];
 }
+
+/** Every transaction that the controller's own beacons signed, with the update that it announces. */
+export const ownSignals = (state: WalletState): { did: string; update: WalletUpdate; signal: HeldOwnSignal }[] =>
+  [...state.dids.values()].flatMap(({ did, updates }) =>
+    updates.flatMap(update => update.own_signals.map(signal => ({ did, update, signal }))),
+  );

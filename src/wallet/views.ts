@@ -50,11 +50,14 @@ export const didViews = (state: WalletState): DidView[] =>
       const view = beaconView(own, beacon);
       return view ? [{ cohort: membership.cohort, address: beacon.beacon_address, ...view }] : [];
     }),
-    updates: own.updates.map(({ version, announcement, state: at, text }) => ({
+    updates: own.updates.map(({ version, announcement, state: at, text, own_signals }) => ({
       version,
       announcement,
       state: at,
       text,
+      ...(own_signals.length === 0
+        ? {}
+        : { singletons: own_signals.map(({ address, txid, status }) => ({ address, txid, status })) }),
     })),
   }));
 

@@ -204,6 +204,8 @@ export function fakeWallet(answers: Partial<Wallet> = {}): FakeWallet {
     createDid: noted('createDid', answers.createDid),
     register: noted('register', answers.register),
     update: noted('update', answers.update),
+    announce: noted('announce', answers.announce),
+    fundingAddress: noted('fundingAddress', answers.fundingAddress),
     sidecar: noted('sidecar', answers.sidecar),
     resolve: noted('resolve', answers.resolve),
     status: answers.status ?? (() => statusOf()),
