@@ -11,7 +11,7 @@ const REMEMBERED = 50_000;
 export interface Eye {
   /** One consistent look at an address: if the tip moves meanwhile, it looks again. */
   look(address: string): Promise<ChainView>;
-  /** Calls back at once and on every new tip, until stopped. */
+  /** Calls back at once, on every new tip, and when the chain answers again after an outage; until stopped. */
   onTip(callback: (hash: string) => void): () => void;
   stop(): void;
 }
@@ -64,9 +64,11 @@ export function createEye(chain: Chain, options: { pollMs: number; log: Log }): 
   async function poll(): Promise<void> {
     try {
       const { hash } = await chain.tip();
-      if (isDown) options.log('info', 'the chain backend answers again');
+      const wasDown = isDown;
+      if (wasDown) options.log('info', 'the chain backend answers again');
       isDown = false;
-      if (hash !== tip) {
+      // After an outage also without a new block: what could not be sent meanwhile waits for this.
+      if (hash !== tip || wasDown) {
         tip = hash;
         for (const listener of listeners) listener(hash);
       }
