@@ -149,6 +149,17 @@ export function newWallet(world: World, name: string): Wallet {
     }
   };
 
+  /** The address of the controller's own beacon, where the input is about it. */
+  const ownView = (input: Input): ChainView | null => {
+    const address =
+      input.type === 'look_own'
+        ? input.address
+        : input.type === 'submit_update'
+          ? input.own_signal?.address
+          : undefined;
+    return address === undefined ? null : self.eye(world.chain.view(addressToScript(address, 'regtest')));
+  };
+
   /** Decides on the live state and on the one from JSON: the same decision, and neither state is touched. */
   function checked(input: Input, chain: ChainView | null): Decision {
     const env: Env = { now: world.now, chain };
@@ -262,7 +273,7 @@ export function newWallet(world: World, name: string): Wallet {
     sent: [],
     eye: truth => truth,
     works: true,
-    feed: input => feed(input, 'cohort' in input ? viewOf(input.cohort) : null),
+    feed: input => feed(input, 'cohort' in input ? viewOf(input.cohort) : ownView(input)),
     receive: envelope => feed({ type: 'message', envelope }, viewOf(envelope.cohort, envelope)),
     consider: (envelope, chain = viewOf(envelope.cohort, envelope)) => checked({ type: 'message', envelope }, chain),
     work: workAll,
