@@ -60,6 +60,8 @@ export interface Actor {
   resend(): void;
   /** Resolves with the first value that is not undefined, looking after every change; undefined when time is up. */
   until<T>(look: (state: WalletState) => T | undefined, timeoutMs: number): Promise<T | undefined>;
+  /** Time is up for everybody who waits, now and later: a stopped wallet hears nothing, and holds no process open. */
+  stopWaiting(): void;
 }
 
 /** What of a membership it takes to write to its aggregator. */
@@ -74,6 +76,7 @@ export function createActor(options: ActorOptions): Actor {
   const { store, keys, mail, eye, random, now, log } = options;
   const jar = createNonceJar();
   const watchers = new Set<() => void>();
+  const stopped = new AbortController();
   const resent = new Map<string, { at: number; wait: number }>();
   /** Signals of own beacons that nobody has to look at any more. */
   const buried = new Set<string>();
@@ -319,18 +322,22 @@ export function createActor(options: ActorOptions): Actor {
         options.onStored();
       }
     },
+    stopWaiting: () => stopped.abort(),
     until(look, timeoutMs) {
       return new Promise(resolve => {
         const finish = (found: ReturnType<typeof look>): void => {
           clearTimeout(timer);
           watchers.delete(watcher);
+          stopped.signal.removeEventListener('abort', giveUp);
           resolve(found);
         };
+        const giveUp = (): void => finish(undefined);
         const watcher = (): void => {
           const found = look(state);
           if (found !== undefined) finish(found);
         };
-        const timer = setTimeout(() => finish(undefined), timeoutMs);
+        const timer = setTimeout(giveUp, stopped.signal.aborted ? 0 : timeoutMs);
+        stopped.signal.addEventListener('abort', giveUp);
         watchers.add(watcher);
         watcher();
       });

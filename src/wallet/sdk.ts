@@ -558,6 +558,7 @@ export function createWallet(parts: WalletParts): Wallet {
     start,
     failed,
     async stop() {
+      actor.stopWaiting();
       for (const timer of timers.splice(0)) clearInterval(timer);
       stopTips?.();
       eye?.stop();

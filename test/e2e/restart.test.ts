@@ -281,6 +281,26 @@ test('a daemon that was away longer than a deadline drops nobody and blames nobo
   expect(letters().filter(({ type }) => type === 'round_aborted')).toEqual([]);
 });
 
+test('whoever waits for an answer learns at once that the wallet was stopped; what was asked stays asked', async () => {
+  const { cohort, advert } = await begin('stopped');
+  served = new Set();
+  const joining = wallet('alexis').join({ advert });
+  const waiting = wallet('alexis').ready(cohort);
+  const both = Promise.allSettled([joining, waiting]);
+  const { transport_key } = advert.terms;
+  await until('the opt-in is out', () => relay.events().some(event => tagValue(event, 'p') === transport_key));
+  await wallet('alexis').stop();
+  expect(await both).toMatchObject([
+    { status: 'rejected', reason: { code: 'timeout' } },
+    { status: 'rejected', reason: { code: 'timeout' } },
+  ]);
+  wallets.set('alexis', await startWallet(world, 'alexis'));
+  served = 'all';
+  relay.replay();
+  await until('the seat', () => wallet('alexis').status().cohorts[0]?.phase === 'seated');
+  expect((await show(cohort)).seats.taken).toBe(1);
+});
+
 type AbortLetter = Extract<Envelope, { type: 'round_aborted' }>;
 
 function isRequest(event: NostrEvent): boolean {
