@@ -261,6 +261,8 @@ export function createActor(options: ActorOptions): Actor {
   }
 
   async function lookAll(): Promise<void> {
+    // Before anything is waited for: a wallet that stops meanwhile closes its store.
+    for (const { hex } of store.broadcasts()) submit(hex);
     for (const [cohort, membership] of state.cohorts) {
       const beacon = beaconOf(membership);
       if (!beacon || !eye) continue;
@@ -281,7 +283,6 @@ export function createActor(options: ActorOptions): Actor {
         log('debug', 'the chain cannot be read', { address, error: textOf(error) });
       }
     }
-    for (const { hex } of store.broadcasts()) submit(hex);
   }
 
   /** `cohort_ready` answers no request, so nobody else would notice that it, or the signature before it, was lost. */
