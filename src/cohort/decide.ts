@@ -1,6 +1,7 @@
 import type { Envelope } from '../messages/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
+import { decideResponse } from './opportunity.ts';
 import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
 import { advanceIdle, advancePresence, advanceWaiting } from './rounds.ts';
 import { decideLeave, decideOptIn, decideRebind } from './seats.ts';
@@ -93,6 +94,7 @@ function decideMessage(state: CohortState, envelope: Envelope, admission: Admiss
     case 'did_registration':
     case 'did_update':
     case 'proof_request':
+    case 'update_response':
     case 'presence_ack':
     case 'nonce':
     case 'veto':
@@ -115,6 +117,7 @@ type AtWork = Extract<
       | 'did_registration'
       | 'did_update'
       | 'proof_request'
+      | 'update_response'
       | 'presence_ack'
       | 'nonce'
       | 'veto'
@@ -133,9 +136,11 @@ function decideAtWork(state: CohortState, beacon: Beacon, envelope: AtWork, memb
       return decideProofRequest(state, beacon, envelope, member);
   }
   const { round } = beacon;
+  if (envelope.type === 'update_response') return decideResponse(state, beacon, round, envelope, member);
   if (envelope.type === 'presence_ack') {
     const { body } = envelope;
-    const asked = round?.stage.name === 'presence' && body.round === round.number && body.attempt === round.attempt;
+    const isAsked = round?.stage.name === 'presence' && round.stage.opportunity === null;
+    const asked = isAsked && body.round === round.number && body.attempt === round.attempt;
     // Late answers are the normal end of a question, not a fault.
     if (!asked || round.stage.name !== 'presence' || round.stage.heard.has(member)) return nothing;
     return accept([{ type: 'presence_heard', participant_pk: member }]);

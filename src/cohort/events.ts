@@ -55,13 +55,20 @@ export type CohortEvent =
       member: string;
       version: number;
       announcement: string;
-      update: SignedUpdate;
+      update: SignedUpdate | null;
       verified: boolean;
     }
   | { type: 'round_requested' }
-  | { type: 'round_opened'; round: number; deadline: number; remind_at: number }
+  | { type: 'round_opened'; round: number; deadline: number; remind_at: number; opportunity_id?: string }
+  /** Everybody answered, and nobody had an update: no signal without one. */
+  | { type: 'opportunity_passed' }
   | { type: 'presence_asked'; attempt: number; deadline: number; remind_at: number }
-  | { type: 'presence_heard'; participant_pk: string }
+  | {
+      type: 'presence_heard';
+      participant_pk: string;
+      wants_signal?: boolean;
+      leaves?: { index: string; leaf: string }[];
+    }
   | {
       type: 'session_requested';
       session_id: string;

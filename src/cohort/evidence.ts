@@ -8,6 +8,7 @@ const cache = new WeakMap<Frozen, Aggregate>();
 
 /** What goes into a signal: every leaf with its nonce, and the announcements among them. */
 export function signalEntries(leaves: readonly string[], frozen: Omit<Frozen, 'signal_bytes'>): SignalEntry[] {
+  if (frozen.blinded) return frozen.blinded.leaves;
   const seed = fromHex(frozen.nonce_seed, 32);
   const announcements = new Map(frozen.updates.map(update => [update.did, update.announcement]));
   return leaves.slice(0, frozen.leaf_count).map(did => {
@@ -65,6 +66,7 @@ export function signalHistory(
     .map(({ frozen, ...signal }) => ({
       ...signal,
       signal_bytes: frozen.signal_bytes,
+      ...(frozen.blinded ? { opportunity_id: frozen.blinded.opportunity_id } : {}),
       evidence: aggregateOf(terms, beacon, frozen).evidenceFor([did]),
     }));
 }

@@ -124,6 +124,7 @@ function evolveSet(
             failures: 0,
             round_requested: false,
             last_signal_at: event.at,
+            last_opportunity_at: event.at,
             alarms: new Map(),
           },
         },
@@ -174,7 +175,9 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
       const others = (beacon.updates.get(event.did) ?? []).filter(queued => queued.version !== event.version);
       // What waited for the version that is replaced was made for its result: announced after another, it ends the DID.
       const kept = others.filter(
-        queued => queued.version !== event.version + 1 || queued.update.sourceHash === event.update.targetHash,
+        queued =>
+          queued.version !== event.version + 1 ||
+          (event.update !== null && queued.update?.sourceHash === event.update.targetHash),
       );
       const queue: QueuedUpdate[] = [...kept, { ...update, received_at: at, state: 'queued' }];
       setQueue(
@@ -203,9 +206,20 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
           opened_at: event.at,
           frozen: null,
           open: [],
-          stage: { name: 'presence', deadline: event.deadline, remind_at: event.remind_at, heard: new Set() },
+          stage: {
+            name: 'presence',
+            deadline: event.deadline,
+            remind_at: event.remind_at,
+            heard: new Set(),
+            opportunity:
+              event.opportunity_id === undefined
+                ? null
+                : { id: event.opportunity_id, leaves: new Map(), wanted: false },
+          },
         },
       };
+    case 'opportunity_passed':
+      return { ...beacon, round: null, last_opportunity_at: event.at, failures: 0 };
     case 'signal_seen':
       return {
         ...beacon,
@@ -265,6 +279,7 @@ type RoundEvent = Exclude<
       | 'alarm_raised'
       | 'alarm_cleared'
       | 'round_opened'
+      | 'opportunity_passed'
       | 'signal_seen';
   }
 >;
@@ -276,10 +291,20 @@ function evolveRound(beacon: Beacon, round: Round, event: RoundEvent): Beacon {
       return withRound(beacon, {
         ...round,
         attempt: event.attempt,
-        stage: { name: 'presence', deadline: event.deadline, remind_at: event.remind_at, heard: new Set() },
+        stage: {
+          name: 'presence',
+          deadline: event.deadline,
+          remind_at: event.remind_at,
+          heard: new Set(),
+          opportunity: null,
+        },
       });
     case 'presence_heard':
-      if (stage.name === 'presence') stage.heard.add(event.participant_pk);
+      if (stage.name === 'presence') {
+        stage.heard.add(event.participant_pk);
+        if (stage.opportunity && event.wants_signal) stage.opportunity.wanted = true;
+        for (const { index, leaf } of event.leaves ?? []) stage.opportunity?.leaves.set(index, leaf);
+      }
       return beacon;
     case 'session_requested':
       markUpdates(beacon, event.frozen.updates, 'frozen');

@@ -9,6 +9,7 @@ export type Known = NonNullable<Registration['known']>;
  */
 export function afterUpdate(known: Known, queued: QueuedUpdate): Known | null {
   const { update, version, verified, did } = queued;
-  if (!verified || version !== known.version + 1 || update.sourceHash !== jsonHash64(known.document)) return null;
+  if (!update || !verified || version !== known.version + 1 || update.sourceHash !== jsonHash64(known.document))
+    return null;
   return { document: parseDocument(applyPatch(known.document, update.patch), did), version };
 }

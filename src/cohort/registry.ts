@@ -1,7 +1,7 @@
 import { curve } from '#curve';
-import { fromHex, toHex } from '../crypto/index.ts';
+import { fromHex, isHex, toHex } from '../crypto/index.ts';
 import { isOpaqueDid, isSupportedDid, verificationMethodFor } from '../did/index.ts';
-import { registrationStatement } from '../messages/index.ts';
+import { registrationStatement, type Terms } from '../messages/index.ts';
 import { leafIndex } from '../smt/index.ts';
 import { accept, nothing, refuse, rejection, reply } from './answer.ts';
 import type { CohortEvent } from './events.ts';
@@ -22,17 +22,21 @@ export function decideRegistration(
     return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
   if (body.participant_pk !== member)
     return refuse(envelope, 'wrong_member', 'this transport key belongs to another member', 'body.participant_pk');
+  const isBlind = terms.privacy === 'blinded';
+  if (isHex(body.did, 32)) return isBlind ? registerIndex(state, beacon, envelope, member) : noIndex(envelope);
   const opaque = isOpaqueDid(body.did);
   const readable = !opaque && isSupportedDid(body.did, terms.btc_network);
   if (!readable && !(terms.unproven_dids && opaque))
     return refuse(envelope, 'invalid_did', `not a did:btcr2 identifier on ${terms.btc_network}`, 'body.did');
-  const held = beacon.registry.get(body.did);
-  if (held?.member !== member && isFull(beacon, member, body.did, terms.dids.max))
+  const key = subjectOf(terms, body.did);
+  const held = beacon.registry.get(key);
+  if (held?.member !== member && isFull(beacon, member, key, terms.dids.max))
     return refuse(envelope, 'did_limit', `this advert allows ${terms.dids.max} DIDs a member`, 'body.did');
-  if (held && held.member !== member && wasLeaf(beacon, body.did))
+  if (held && held.member !== member && wasLeaf(beacon, key))
     return refuse(envelope, 'did_taken', 'another member holds this DID, and it was in a signal already', 'body.did');
 
   if (!body.proof) {
+    if (isBlind) return refuse(envelope, 'control_not_proven', 'send the index alone, or prove control', 'body.proof');
     if (!terms.unproven_dids)
       return refuse(envelope, 'control_not_proven', 'this advert takes DIDs with proof of control only', 'body.proof');
     if (held && held.member !== member)
@@ -63,6 +67,43 @@ export function decideRegistration(
   ]);
 }
 
+/** What a registration is kept under: where the tree is blinded, the aggregator does not keep the DID. */
+const subjectOf = (terms: Terms, did: string): string => (terms.privacy === 'blinded' ? toHex(leafIndex(did)) : did);
+
+const noIndex = (envelope: EnvelopeOf<'did_registration'>): Decision =>
+  refuse(envelope, 'invalid_did', 'this advert takes DIDs, not indices', 'body.did');
+
+/** A blinded tree: the member says an index and nothing else. It holds it until somebody proves control of its DID. */
+function registerIndex(
+  state: CohortState,
+  beacon: Beacon,
+  envelope: EnvelopeOf<'did_registration'>,
+  member: string,
+): Decision {
+  const { did: index, proof, sidecar } = envelope.body;
+  const held = beacon.registry.get(index);
+  if (proof || sidecar)
+    return refuse(
+      envelope,
+      'invalid_message',
+      'an index comes alone: whatever proves control names the DID',
+      'body.proof',
+    );
+  if (held && held.member !== member)
+    return refuse(envelope, 'did_taken', 'another member holds this index; prove control of its DID', 'body.did');
+  if (held) return accept([], registered(state, beacon, envelope, held));
+  if (isFull(beacon, member, index, state.advert.terms.dids.max))
+    return refuse(envelope, 'did_limit', `this advert allows ${state.advert.terms.dids.max} DIDs a member`, 'body.did');
+  return register(state, beacon, envelope, {
+    did: index,
+    index,
+    member,
+    proven: false,
+    known: null,
+    deactivated: false,
+  });
+}
+
 const countOf = (beacon: Beacon, member: string): number => beacon.held.get(member) ?? 0;
 
 /** Counts what is being checked too: else a burst of requests would pass the limit. */
@@ -78,6 +119,8 @@ function isFull(beacon: Beacon, member: string, besides: string, max: number): b
 
 /** Whether the DID's index was a leaf of a signal, or is one of the open session: it never changes hands then. */
 function wasLeaf(beacon: Beacon, did: string): boolean {
+  const sets = [...beacon.signals.map(signal => signal.frozen), beacon.round?.frozen];
+  if (sets.some(frozen => frozen?.blinded?.leaves.some(({ index }) => index === did))) return true;
   const position = beacon.leaves.indexOf(did);
   if (position < 0) return false;
   const largest = Math.max(beacon.round?.frozen?.leaf_count ?? 0, beacon.signals.at(-1)?.frozen.leaf_count ?? 0);
@@ -160,9 +203,11 @@ export function decideControlChecked(
       'body.proof.sig',
     );
 
-  const held = beacon.registry.get(check.did);
+  const isBlind = terms.privacy === 'blinded';
+  const subject = subjectOf(terms, check.did);
+  const held = beacon.registry.get(subject);
   if (held && held.member !== check.member) {
-    if (wasLeaf(beacon, check.did))
+    if (wasLeaf(beacon, subject))
       return no('did_taken', 'another member holds this DID, and it was in a signal already', 'body.did');
     if (held.proven && (held.known?.version ?? 0) >= result.version)
       return no('did_taken', 'another member proved control of this DID at the same or a later version', 'body.did');
@@ -172,11 +217,11 @@ export function decideControlChecked(
   // An older sidecar resolves to an older version, and must not take back what a final signal made of the DID.
   const newer = held?.member === check.member && held.known && held.known.version > result.version ? held : null;
   const entry = {
-    did: check.did,
+    did: subject,
     index: toHex(leafIndex(check.did)),
     member: check.member,
     proven: true,
-    known: newer?.known ?? { document: result.document, version: result.version },
+    known: isBlind ? null : (newer?.known ?? { document: result.document, version: result.version }),
     deactivated: newer?.deactivated ?? false,
   };
   const decision = register(state, beacon, asker, entry);

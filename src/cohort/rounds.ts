@@ -1,7 +1,7 @@
 import { aggregate } from '../beacon/index.ts';
 import { buildSignal, chooseFee, chooseOutpoint, signalVsize } from '../bitcoin/index.ts';
 import { fromHex, toHex } from '../crypto/index.ts';
-import { type AbortReason, type Message, sessionId, toPlainText } from '../messages/index.ts';
+import { type AbortReason, type Message, opportunityId, sessionId, toPlainText } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import { aggregateOf, rememberAggregate, signalEntries } from './evidence.ts';
@@ -34,7 +34,8 @@ export const tell = (
 export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): string | null {
   const { terms } = state.advert;
   const pending = beacon.ready.size;
-  if (pending === 0) return 'no update is waiting';
+  const pulls = terms.flow === 'pull';
+  if (pending === 0 && !pulls) return 'no update is waiting';
   const halt = [...beacon.alarms.values()].find(alarm => alarm.halts);
   if (halt) return `halted: ${halt.text}`;
   const last = beacon.signals.at(-1);
@@ -42,9 +43,12 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
   if (env.now < beacon.not_before) return `waiting until ${beacon.not_before}`;
   if (last && env.now < beacon.last_signal_at + terms.frequency.min_interval)
     return `signals are at least ${terms.frequency.min_interval} s apart`;
-  const due = env.now >= beacon.last_signal_at + terms.frequency.interval;
-  if (!due && !beacon.round_requested && pending < terms.frequency.pending_updates)
-    return `${pending} of ${terms.frequency.pending_updates} updates are waiting`;
+  const due = env.now >= Math.max(beacon.last_signal_at, beacon.last_opportunity_at) + terms.frequency.interval;
+  if (!due && !beacon.round_requested) {
+    if (pulls) return `members are asked for updates every ${terms.frequency.interval} s`;
+    if (pending < terms.frequency.pending_updates)
+      return `${pending} of ${terms.frequency.pending_updates} updates are waiting`;
+  }
   if (!env.chain) return 'the chain has not been read yet';
   const outpoint = usableOutpoint(state, beacon, env.chain);
   return 'txid' in outpoint ? null : `no usable deposit: ${outpoint.why}`;
@@ -75,8 +79,34 @@ export function advanceIdle(state: CohortState, beacon: Beacon, env: Env): Decis
   if (roundBlocker(state, beacon, env) !== null) return nothing;
   const round = beacon.rounds_opened + 1;
   const until = deadlines(state.advert.terms.latency.presence, env);
-  return accept([{ type: 'round_opened', round, ...until }], ...askPresence(state, beacon, round, 1));
+  if (state.advert.terms.flow !== 'pull')
+    return accept([{ type: 'round_opened', round, ...until }], ...askPresence(state, beacon, round, 1));
+  const opportunity_id = toHex(opportunityId({ cohort: state.id, round, attempt: 1, entropy: env.entropy }));
+  return accept(
+    [{ type: 'round_opened', round, ...until, opportunity_id }],
+    ...offerOpportunity(state, beacon, { number: round, attempt: 1 }, opportunity_id, until.deadline),
+  );
 }
+
+/** The pull flow's question: what is there to announce? An answer says that the member is there, too. */
+const offerOpportunity = (
+  state: CohortState,
+  beacon: Beacon,
+  round: Pick<Round, 'number' | 'attempt'>,
+  opportunity_id: string,
+  deadline: number,
+  members = beacon.participant_pubkeys,
+) =>
+  tell(state, members, {
+    type: 'update_opportunity',
+    body: {
+      beacon_address: beacon.address,
+      round: round.number,
+      attempt: round.attempt,
+      opportunity_id,
+      deadline: Math.min(deadline, 0xffff_ffff),
+    },
+  });
 
 export const deadlines = (wait: number, env: Env) => ({
   deadline: env.now + wait,
@@ -113,16 +143,49 @@ export function advancePresence(
   env: Env,
 ): Decision {
   const unheard = beacon.participant_pubkeys.filter(member => !stage.heard.has(member));
-  if (unheard.length === 0) return freeze(state, beacon, round, env);
+  if (unheard.length === 0) {
+    const { opportunity } = stage;
+    const isIdle = opportunity !== null && !opportunity.wanted && beacon.ready.size === 0;
+    return isIdle ? passOpportunity(state, beacon, round) : freeze(state, beacon, round, env);
+  }
   if (env.now >= stage.deadline)
     return endAttempt(state, beacon, round, env, {
       reason: 'not_heard',
       text: 'not every member answered the presence question in time',
       not_heard: unheard,
     });
-  if (env.now >= stage.remind_at)
-    return accept([{ type: 'reminded' }], ...askPresence(state, beacon, round.number, round.attempt, unheard));
+  if (env.now >= stage.remind_at) {
+    const { opportunity } = stage;
+    return accept(
+      [{ type: 'reminded' }],
+      ...(opportunity
+        ? offerOpportunity(state, beacon, round, opportunity.id, stage.deadline, unheard)
+        : askPresence(state, beacon, round.number, round.attempt, unheard)),
+    );
+  }
   return nothing;
+}
+
+/** Every signal costs every DID a proof for ever: none is made that announces nothing. */
+function passOpportunity(state: CohortState, beacon: Beacon, round: Round): Decision {
+  const body = {
+    session_id: null,
+    round: round.number,
+    attempt: round.attempt,
+    reason: 'cancelled',
+    text: 'no member had an update to announce',
+    open: false,
+    blame: [],
+    not_heard: [],
+    evidence: [],
+  } as const;
+  return accept(
+    [{ type: 'opportunity_passed' }],
+    ...tell(state, beacon.participant_pubkeys, {
+      type: 'round_aborted',
+      body: { ...body, blame: [], not_heard: [], evidence: [] },
+    }),
+  );
 }
 
 /** Fixes what the round announces and which outpoint it spends, and asks every member to authorize it. */
@@ -135,7 +198,7 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
       reason: 'outpoint_gone',
       text: `no usable deposit: ${outpoint.why}`,
     });
-  const frozen = round.frozen ?? drawFrozen(state, beacon, outpoint, env);
+  const frozen = round.frozen ?? drawFrozen(state, beacon, round, outpoint, env);
   if (!frozen)
     return endAttempt(state, beacon, round, env, { reason: 'cancelled', text: 'every waiting update was withdrawn' });
   const step = buildStep(state, beacon, frozen, env.chain.fee_rate);
@@ -169,12 +232,32 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
   return accept([event], ...requestAuthorization(state, beacon, round, frozen, session, beacon.participant_pubkeys));
 }
 
-function drawFrozen(state: CohortState, beacon: Beacon, outpoint: Outpoint, env: Env): Frozen | null {
+function drawFrozen(state: CohortState, beacon: Beacon, round: Round, outpoint: Outpoint, env: Env): Frozen | null {
+  const { privacy } = state.advert.terms;
+  if (privacy === 'blinded') return drawBlinded(state, round, outpoint);
   const updates = announceable(beacon).map(({ did, announcement, version }) => ({ did, announcement, version }));
   if (updates.length === 0) return null;
   const drawn = { outpoint, leaf_count: beacon.leaves.length, nonce_seed: env.entropy, updates };
   const { type, bit_order } = state.advert.terms;
   const built = aggregate(type, signalEntries(beacon.leaves, drawn), { bitOrder: bit_order });
+  const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes) };
+  rememberAggregate(frozen, built);
+  return frozen;
+}
+
+/** The leaves came finished: what they hold is the members' own affair. */
+function drawBlinded(state: CohortState, { stage }: Round, outpoint: Outpoint): Frozen | null {
+  if (stage.name !== 'presence' || !stage.opportunity?.wanted) return null;
+  const { id, leaves } = stage.opportunity;
+  const drawn = {
+    outpoint,
+    leaf_count: 0,
+    nonce_seed: '',
+    updates: [],
+    blinded: { opportunity_id: id, leaves: [...leaves].map(([index, leaf]) => ({ index, leaf })) },
+  };
+  const { type, bit_order } = state.advert.terms;
+  const built = aggregate(type, signalEntries([], drawn), { bitOrder: bit_order });
   const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes) };
   rememberAggregate(frozen, built);
   return frozen;
@@ -218,6 +301,7 @@ export function requestAuthorization(
         signal_bytes: frozen.signal_bytes,
         pending_beacon_signal: session.steps.map(step => step.psbt),
         evidence: built.evidenceFor(own.get(member)!),
+        ...(frozen.blinded ? { opportunity_id: frozen.blinded.opportunity_id } : {}),
       },
     }),
     session.id,

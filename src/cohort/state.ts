@@ -63,7 +63,7 @@ export interface Beacon {
   challenge: string;
   formed_at: number;
   registry: Map<string, Registration>;
-  /** DIDs in the order in which they became leaves-to-be; a signal's leaves are a prefix of it. */
+  /** DIDs (indices where the tree is blinded) in the order in which they became leaves-to-be; a signal's leaves are a prefix of it. */
   leaves: string[];
   /** Registrations whose control is being checked, by the id of the request. */
   checks: Map<string, ControlCheck>;
@@ -83,6 +83,8 @@ export interface Beacon {
   /** Set by the operator's command to open a round without waiting for the trigger. */
   round_requested: boolean;
   last_signal_at: number;
+  /** When members were last asked for updates and none had any. */
+  last_opportunity_at: number;
   alarms: Map<string, Alarm>;
 }
 
@@ -119,7 +121,8 @@ export interface QueuedUpdate {
   member: string;
   version: number;
   announcement: string;
-  update: SignedUpdate;
+  /** Null where only its hash was sent. */
+  update: SignedUpdate | null;
   verified: boolean;
   received_at: number;
   /** returned: its round ended without a signal; it is announced again byte for byte, and nothing may replace it. */
@@ -141,6 +144,8 @@ export interface Frozen {
   /** Every leaf's nonce is HMAC-SHA256(seed, index). */
   nonce_seed: string;
   updates: { did: string; announcement: string; version: number }[];
+  /** The finished leaves of a blinded tree, by index, in the order of the answers; then the fields above say nothing. */
+  blinded?: { opportunity_id: string; leaves: { index: string; leaf: string }[] };
 }
 
 export interface Step {
@@ -177,12 +182,27 @@ export interface Round {
 }
 
 export type Stage =
-  | { name: 'presence'; deadline: number; remind_at: number; heard: Set<string> }
+  | {
+      name: 'presence';
+      deadline: number;
+      remind_at: number;
+      heard: Set<string>;
+      /** In the pull flow the question is what there is to announce; null where it is only who is there. */
+      opportunity: Opportunity | null;
+    }
   | { name: 'nonces'; deadline: number; remind_at: number; session: Session }
   | { name: 'signatures'; deadline: number; remind_at: number; session: Session }
   /** The session is open and this attempt is over: another one later, or the chain. */
   | { name: 'waiting'; retry_at: number }
   | { name: 'announced'; session_id: string; txid: string; hex: string };
+
+export interface Opportunity {
+  id: string;
+  /** Finished leaves of a blinded tree, by index. */
+  leaves: Map<string, string>;
+  /** Whether any answer held an update. */
+  wanted: boolean;
+}
 
 export interface Signal {
   round: number;

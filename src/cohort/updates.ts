@@ -7,7 +7,9 @@ import {
   parseUpdate,
   type SignedUpdate,
 } from '../did/index.ts';
+import type { RejectionCode } from '../messages/index.ts';
 import { accept, refuse, reply } from './answer.ts';
+import type { CohortEvent } from './events.ts';
 import type { Decision } from './inputs.ts';
 import { afterUpdate, type Known } from './known.ts';
 import type { Beacon, CohortState, EnvelopeOf, QueuedUpdate, Registration } from './state.ts';
@@ -17,7 +19,7 @@ import type { Beacon, CohortState, EnvelopeOf, QueuedUpdate, Registration } from
  * version replaces an older one only until it is frozen.
  */
 export function decideUpdate(
-  _state: CohortState,
+  state: CohortState,
   beacon: Beacon,
   envelope: EnvelopeOf<'did_update'>,
   member: string,
@@ -27,43 +29,80 @@ export function decideUpdate(
     return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
   if (body.participant_pk !== member)
     return refuse(envelope, 'wrong_member', 'this transport key belongs to another member', 'body.participant_pk');
-  const held = beacon.registry.get(body.did);
-  if (!held) return refuse(envelope, 'did_not_registered', 'register the DID first', 'body.did');
-  if (held.member !== member) return refuse(envelope, 'did_not_yours', 'another member holds this DID', 'body.did');
+  if (state.advert.terms.flow === 'pull')
+    return refuse(envelope, 'wrong_phase', 'this advert asks for updates: answer its next opportunity');
+  const judged = judgeSubmission(beacon, member, body);
+  if ('refusal' in judged) {
+    const [code, text, at] = judged.refusal;
+    return refuse(envelope, code, text, `body.${at}`);
+  }
+  const { queued, isNew } = judged;
+  const answer = acknowledge(envelope, queued, beacon.updates.get(body.did) ?? []);
+  return accept(isNew ? [queuedEvent(queued)] : [], answer);
+}
 
-  if (JSON.stringify(body.invocation).length > MAX_UPDATE_LENGTH)
-    return refuse(
-      envelope,
-      'update_too_large',
-      `an update has at most ${MAX_UPDATE_LENGTH} characters`,
-      'body.invocation',
-    );
-  const update = read(body.invocation);
-  if (update instanceof DidError)
-    return refuse(envelope, 'update_invalid', update.message, `body.invocation${field(update)}`);
-  const announcement = toHex(announcementOf(update));
-  const queue = beacon.updates.get(body.did) ?? [];
+export function queuedEvent({ state: _, received_at: __, ...update }: QueuedUpdate): CohortEvent {
+  return { type: 'update_queued', ...update };
+}
+
+export interface Submission {
+  did: string;
+  /** The signed update, or in its place its hash and version. */
+  invocation?: Record<string, unknown> | undefined;
+  announcement?: string | undefined;
+  target_version_id?: number | undefined;
+}
+
+export type SubmissionRefusal = [code: RejectionCode, text: string, field: string];
+
+/** Whether a member's update may be queued; a refusal names the field within the submission. */
+export function judgeSubmission(
+  beacon: Beacon,
+  member: string,
+  submission: Submission,
+): { queued: QueuedUpdate; isNew: boolean } | { refusal: SubmissionRefusal } {
+  const { did } = submission;
+  const held = beacon.registry.get(did);
+  if (!held) return { refusal: ['did_not_registered', 'register the DID first', 'did'] };
+  if (held.member !== member) return { refusal: ['did_not_yours', 'another member holds this DID', 'did'] };
+  const facts = factsOf(submission);
+  if ('refusal' in facts) return facts;
+  const { update, announcement, version } = facts;
+  const queue = beacon.updates.get(did) ?? [];
   const same = queue.find(queued => queued.announcement === announcement);
-  if (same) return accept([], acknowledge(envelope, same, queue));
+  if (same) return { queued: same, isNew: false };
 
-  const judged = judgeVersion(held, queue, update);
-  if (judged) return refuse(envelope, ...judged);
-  if (held.deactivated) return refuse(envelope, 'deactivated', 'the DID is deactivated', 'body.did');
-  const checked = checkAgainstKnown(held, queue, update);
-  if (typeof checked !== 'boolean') return refuse(envelope, 'update_invalid', ...checked);
-
+  const judged = update ? judgeVersion(held, queue, update) : judgeNumber(held, queue, version);
+  if (judged) return { refusal: judged };
+  if (held.deactivated) return { refusal: ['deactivated', 'the DID is deactivated', 'did'] };
+  const verified = update ? checkAgainstKnown(held, queue, update) : false;
+  if (typeof verified !== 'boolean') return { refusal: ['update_invalid', ...verified] };
   const queued: QueuedUpdate = {
-    did: body.did,
+    did,
     member,
-    version: update.targetVersionId,
+    version,
     announcement,
     update,
-    verified: checked,
+    verified,
     received_at: 0,
     state: 'queued',
   };
-  const { state: _, received_at: __, ...event } = queued;
-  return accept([{ type: 'update_queued', ...event }], acknowledge(envelope, queued, queue));
+  return { queued, isNew: true };
+}
+
+type Facts = { update: SignedUpdate | null; announcement: string; version: number };
+
+/** What is known of a submission. Of a bare hash only the member can tell whether it is right, and answers for it. */
+function factsOf(submission: Submission): Facts | { refusal: SubmissionRefusal } {
+  const { invocation, announcement, target_version_id } = submission;
+  if (invocation === undefined) return { update: null, announcement: announcement!, version: target_version_id! };
+  if (JSON.stringify(invocation).length > MAX_UPDATE_LENGTH)
+    return {
+      refusal: ['update_too_large', `an update has at most ${MAX_UPDATE_LENGTH} characters`, 'invocation'],
+    };
+  const update = read(invocation);
+  if (update instanceof DidError) return { refusal: ['update_invalid', update.message, `invocation${field(update)}`] };
+  return { update, announcement: toHex(announcementOf(update)), version: update.targetVersionId };
 }
 
 function read(invocation: unknown): SignedUpdate | DidError {
@@ -78,15 +117,15 @@ function read(invocation: unknown): SignedUpdate | DidError {
 const field = (error: DidError): string => (error.detail.field ? `.${error.detail.field}` : '');
 
 type Refused = ['version_taken' | 'version_gap', string, string];
-const FIELD = 'body.invocation.targetVersionId';
+const FIELD = 'invocation.targetVersionId';
 
 function judgeVersion(held: Registration, queue: QueuedUpdate[], update: SignedUpdate): Refused | null {
   const version = update.targetVersionId;
   const refused = judgeNumber(held, queue, version);
   if (refused) return refused;
   const before = queue.find(queued => queued.version === version - 1);
-  return before && update.sourceHash !== before.update.targetHash
-    ? ['version_gap', `sourceHash must be the targetHash of version ${before.version}`, 'body.invocation.sourceHash']
+  return before?.update && update.sourceHash !== before.update.targetHash
+    ? ['version_gap', `sourceHash must be the targetHash of version ${before.version}`, 'invocation.sourceHash']
     : null;
 }
 
@@ -129,7 +168,7 @@ function checkAgainstKnown(
     return true;
   } catch (error) {
     if (!(error instanceof DidError)) throw error;
-    return [error.message, `body.invocation${field(error)}`];
+    return [error.message, `invocation${field(error)}`];
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { signalEvidence } from './evidence.ts';
+import { signalEvidence, subject } from './evidence.ts';
 import { compressedKey, count, did, hash32, plainText } from './fields.ts';
 
 /** A → P: done and stored; what was done depends on what was asked. */
@@ -11,7 +11,7 @@ export const ack = z.discriminatedUnion('accepted', [
   }),
   z.strictObject({
     accepted: z.literal('did_registration'),
-    did,
+    did: subject,
     index: hash32,
     /** False where the DID is held provisionally: a proven claim would displace it. */
     proven: z.boolean(),
@@ -26,6 +26,11 @@ export const ack = z.discriminatedUnion('accepted', [
     /** Whether the aggregator could check proof and hashes against the document it knows. */
     verified: z.boolean(),
     state: z.enum(['queued', 'waiting', 'frozen', 'announced']),
+  }),
+  z.strictObject({
+    accepted: z.literal('update_response'),
+    opportunity_id: hash32,
+    announcements: z.array(hash32).max(10_000),
   }),
   z.strictObject({ accepted: z.literal('rebind'), counter: z.int().min(1) }),
   z.strictObject({ accepted: z.literal('leave') }),

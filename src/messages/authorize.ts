@@ -11,5 +11,7 @@ export const authorizeBeaconSignalRequest = z.strictObject({
   signal_bytes: hash32,
   pending_beacon_signal: z.array(psbt).min(1).max(8),
   evidence,
+  /** Where members made the leaves themselves: which of their answers this signal is made of. */
+  opportunity_id: hash32.optional(),
 });
 export type AuthorizeBeaconSignalRequest = z.infer<typeof authorizeBeaconSignalRequest>;

@@ -6,6 +6,7 @@ import { didRegistration } from './did-registration.ts';
 import { didUpdate } from './did-update.ts';
 import { leave, rebind } from './membership.ts';
 import { aggregatedNonce, nonce, nonceLost, signalAuthorization, veto } from './nonce.ts';
+import { updateOpportunity, updateResponse } from './opportunity.ts';
 import { optIn } from './opt-in.ts';
 import { presence } from './presence.ts';
 import { proofRequest, proofs } from './proofs.ts';
@@ -20,6 +21,8 @@ export const BODIES = {
   cohort_ready: cohortReady, // A
   did_registration: didRegistration, // P
   did_update: didUpdate, // P
+  update_opportunity: updateOpportunity, // A
+  update_response: updateResponse, // P
   presence, // A
   presence_ack: presence, // P
   authorize_beacon_signal_request: authorizeBeaconSignalRequest, // A

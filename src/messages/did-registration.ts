@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { bitcoinAddress, compressedKey, did, plainText, schnorrSignature } from './fields.ts';
+import { subject } from './evidence.ts';
+import { bitcoinAddress, compressedKey, plainText, schnorrSignature } from './fields.ts';
 
-/** P → A (seed B6). `proof` is absent only where the advert takes DIDs unproven. */
+/** P → A (seed B6). `proof` is absent only where the advert takes DIDs unproven, or blinded: then `did` may be an index. */
 export const didRegistration = z.strictObject({
   beacon_address: bitcoinAddress,
   participant_pk: compressedKey,
-  did,
+  did: subject,
   proof: z
     .strictObject({
       /** `authentication`, else `capabilityInvocation`, of the DID's current document. */

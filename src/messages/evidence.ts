@@ -11,9 +11,12 @@ export const smtProof = z.strictObject({
   hashes: z.array(base64url32).max(256),
 });
 
-/** What a member needs of one signal: SMT proofs by DID, or the announcement map of a CAS beacon. */
+/** A DID, or where the aggregator knows no more its tree index: sha256 of the DID, in hex. */
+export const subject = z.union([did, hash32]);
+
+/** What a member needs of one signal: SMT proofs by DID or index, or the announcement map of a CAS beacon. */
 export const evidence = z.union([
-  z.strictObject({ proofs: z.record(did, smtProof) }),
+  z.strictObject({ proofs: z.record(subject, smtProof) }),
   z.strictObject({ map: z.record(did, base64url32) }),
 ]);
 
@@ -23,6 +26,8 @@ export const signalEvidence = z.strictObject({
   signal_bytes: hash32,
   txid: txid.nullable(),
   height: blockHeight.nullable(),
+  /** Where members made the leaves themselves: what their nonces were drawn for. */
+  opportunity_id: hash32.optional(),
   evidence,
 });
 export type SignalEvidence = z.infer<typeof signalEvidence>;

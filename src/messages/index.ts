@@ -9,6 +9,7 @@ export type { SignalEvidence } from './evidence.ts';
 export { toPlainText } from './fields.ts';
 export type { Leave, Rebind } from './membership.ts';
 export type { AggregatedNonce, Nonce, NonceLost, SignalAuthorization, Veto } from './nonce.ts';
+export type { OpportunityEntry, UpdateOpportunity, UpdateResponse } from './opportunity.ts';
 export type { OptIn } from './opt-in.ts';
 export type { Presence } from './presence.ts';
 export type { ProofRequest, Proofs } from './proofs.ts';

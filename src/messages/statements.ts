@@ -58,6 +58,10 @@ export const sessionId = (s: {
   signal_bytes: string;
 }): Bytes => statement('session', s);
 
+/** Id of an opportunity: what blinded leaves draw their nonces for. */
+export const opportunityId = (s: { cohort: string; round: number; attempt: number; entropy: string }): Bytes =>
+  statement('opportunity', s);
+
 /** x-only form of a compressed key (hex to hex): BIP-340 verifies by it. */
 export const xOnlyOf = (compressed: string): string => {
   fromHex(compressed, 33);

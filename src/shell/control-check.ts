@@ -39,7 +39,7 @@ function withOwnEvidence(
   for (const { evidence } of signalHistory(terms, beacon, did))
     if ('map' in evidence) maps.push(evidence.map);
     else proofs.push(...Object.values(evidence.proofs));
-  const updates = (beacon.updates.get(did) ?? []).map(queued => queued.update);
+  const updates = (beacon.updates.get(did) ?? []).flatMap(queued => queued.update ?? []);
   const joined = (field: string, own: readonly object[]): unknown => {
     const given = sidecar[field];
     return given === undefined || Array.isArray(given) ? [...(given ?? []), ...own] : given;
