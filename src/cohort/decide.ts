@@ -42,7 +42,8 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
             status: input.status,
           });
     case 'open_round':
-      return state.phase.name === 'formed' ? accept([{ type: 'round_requested' }]) : { drop: 'no cohort is formed' };
+      if (state.phase.name !== 'formed') return { drop: 'no cohort is formed' };
+      return state.phase.beacon.round ? nothing : accept([{ type: 'round_requested' }]);
     case 'was_deaf':
       return input.seconds > 0 && isWaiting(state)
         ? accept([{ type: 'deaf_time_credited', seconds: input.seconds }])

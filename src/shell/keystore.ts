@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { curve } from '#curve';
 import { type Bytes, fromHex, toHex } from '../crypto/index.ts';
 
-export type KeyKind = 'identity' | 'transport' | 'cohort' | 'did';
+export type KeyKind = 'identity' | 'transport' | 'cohort' | 'did' | 'nonces';
 
 /** Holds secret keys and lends them: nobody keeps one. Public keys are 33-byte compressed hex; x-only hex finds them too. */
 export interface KeyStore {
@@ -39,7 +39,7 @@ export class KeyFileError extends Error {
 }
 
 const entry = z.strictObject({
-  kind: z.enum(['identity', 'transport', 'cohort', 'did']),
+  kind: z.enum(['identity', 'transport', 'cohort', 'did', 'nonces']),
   secret: z.string().regex(/^[0-9a-f]{64}$/),
   created_at: z.int(),
 });

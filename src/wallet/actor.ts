@@ -18,6 +18,7 @@ import {
   type Input,
   type Job,
   jobsOf,
+  treeNonce,
   type WalletEvent,
   type WalletState,
 } from './core.ts';
@@ -27,6 +28,7 @@ import { buriedSignals, ownAddresses } from './singleton.ts';
 /** One log for the whole wallet: its DIDs and its cohorts depend on each other. */
 const STREAM = 'wallet';
 const MAX_SKEW = 900;
+const NONCE_KEY = 'nonce_key';
 /** How often the wallet looks again when its chain source seems to lag behind the aggregator's. */
 const LAG_TRIES = 5;
 const LAG_MS = 1_000;
@@ -172,11 +174,20 @@ export function createActor(options: ActorOptions): Actor {
 
   /** Secrets are lent for the time of one signature; nonces never leave the jar. */
   function work(job: Job): void {
-    const { cohort, participant_pk } = job;
+    const { cohort } = job;
     const done = (input: Input): void => {
       const drop = carryOut(decide(state, input, { now: now(), chain: null }), []);
       if (drop) throw new Error(`${job.type}: ${drop}`);
     };
+    if (job.type === 'draw_leaves') {
+      const { address, opportunity_id, dids } = job;
+      const nonces = keys.lend(nonceKey(), seed =>
+        Object.fromEntries(dids.map(did => [did, treeNonce(seed, address, did, opportunity_id)])),
+      );
+      done({ type: 'leaves_drawn', cohort, opportunity_id, nonces });
+      return;
+    }
+    const { participant_pk } = job;
     if (job.type === 'sign_set') {
       const sig = keys.lend(participant_pk, secret => curve.signSchnorr(job.statement, secret, random(32)));
       done({ type: 'set_signed', cohort, sig: toHex(sig) });
@@ -203,6 +214,15 @@ export function createActor(options: ActorOptions): Actor {
       return;
     }
     done({ type: 'signed', cohort, session_id, sig });
+  }
+
+  /** The key that blinded leaves draw their nonces from: one for the whole wallet, for ever. */
+  function nonceKey(): string {
+    const known = store.meta(NONCE_KEY);
+    if (known !== null) return known;
+    const made = keys.create('nonces');
+    store.commit({ meta: [{ key: NONCE_KEY, value: made }] });
+    return made;
   }
 
   async function view(address: string): Promise<ChainView | null> {

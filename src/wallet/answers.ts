@@ -33,6 +33,16 @@ export function decideAck(state: WalletState, membership: Membership, asked: Ask
         ? { events: [{ type: 'update_moved', did, announcement, state: 'acked' }], effects: [] }
         : nothing;
     }
+    case 'update_response': {
+      const events = body.announcements.flatMap((announcement): WalletEvent[] => {
+        const own = [...state.dids.values()].find(({ updates }) => updates.some(u => u.announcement === announcement));
+        const known = own?.updates.find(update => update.announcement === announcement);
+        return own && known?.state === 'signed' && known.cohorts.includes(cohort)
+          ? [{ type: 'update_moved', did: own.did, announcement, state: 'acked' }]
+          : [];
+      });
+      return { events, effects: [] };
+    }
     case 'did_registration': {
       if (!beacon?.registrations.has(body.did)) return { drop: 'a registration that nobody asked for' };
       const bad = badEvidence(state, membership, body.did, body.signals);

@@ -45,7 +45,15 @@ export interface WalletApi {
    * of that version get it in any case, so that they drop theirs. Rejects with WalletError: `unfunded` names the address
    * and the satoshis it takes, `version_busy` an update of that version that is on its way.
    */
-  update(request: { did: string; patch: Patch; cohorts?: string[] } & ViaSingleton): Promise<Announced>;
+  update(
+    request: {
+      did: string;
+      patch: Patch;
+      cohorts?: string[];
+      /** Sends its hash alone: the aggregator never learns what it says. */
+      bare?: boolean;
+    } & ViaSingleton,
+  ): Promise<Announced>;
   sidecar(did: string): Sidecar;
   /** Resolves any DID: own ones with the wallet's sidecar, others with the one given. */
   resolve(request: {
@@ -54,6 +62,9 @@ export interface WalletApi {
     versionId?: string;
     versionTime?: string;
     minConf?: number;
+    /** `lsb` reads the trees of older software; own DIDs know which they need. */
+    bitOrder?: 'spec' | 'lsb';
+    legacy?: boolean;
   }): Promise<Resolution>;
   status(): WalletStatus;
 }

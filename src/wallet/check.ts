@@ -351,7 +351,7 @@ export const isCommitted = (state: UpdateState): boolean =>
  * session announces may be signed for again, even if another cohort has announced it meanwhile; and what another beacon
  * alone has announced, the controller's own included, may be announced here too, once: a harmless duplicate.
  */
-function candidates(own: WalletDid, cohort: string, beacon: MemberBeacon, signalBytes: string) {
+export function candidates(own: WalletDid, cohort: string, beacon: MemberBeacon, signalBytes: string) {
   const signed = new Set(
     openSessions(beacon)
       .filter(session => session.signal_bytes === signalBytes)

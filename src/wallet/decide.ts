@@ -2,12 +2,14 @@ import { toHex } from '../crypto/index.ts';
 import { announcementOf, beaconServices, type DidDocument } from '../did/index.ts';
 import type { Envelope } from '../messages/index.ts';
 import { decideAck, decideProofs, decideRejection } from './answers.ts';
+import { blindEffect, unblindEnvelope } from './blind.ts';
 import { isCommitted } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
 import type { Decision, Effect, Env, Input } from './inputs.ts';
 import { decideJoin, decideReady, decideSet, decideSetSigned } from './joining.ts';
 import { decideLook } from './look.ts';
+import { decideLeaves, decideOpportunity, submissionOf } from './opportunity.ts';
 import {
   decideAborted,
   decideAggregatedNonce,
@@ -22,6 +24,13 @@ import { type Asked, beaconOf, type MemberBeacon, type Membership, type WalletSt
 
 /** What follows from one input, as facts to store and effects to carry out. Pure, as the cohort's `decide`. */
 export function decide(state: WalletState, input: Input, env: Env): Decision {
+  const decision = decideOpen(state, input, env);
+  if (!('events' in decision)) return decision;
+  return { ...decision, effects: decision.effects.map(effect => blindEffect(state, effect)) };
+}
+
+/** All that is decided is decided about DIDs; what a blinded cohort may not learn is taken out of the effects. */
+function decideOpen(state: WalletState, input: Input, env: Env): Decision {
   switch (input.type) {
     case 'join':
       return decideJoin(state, input);
@@ -55,7 +64,7 @@ const namesOf = (document: DidDocument): string[] =>
 function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_update' }>, env: Env): Decision {
   const own = state.dids.get(input.did);
   if (!own) return { refuse: `the wallet does not hold ${input.did}` };
-  const { update, did, cohorts, own_signal } = input;
+  const { update, did, cohorts, own_signal, bare = false } = input;
   const version = update.targetVersionId;
   const announcement = toHex(announcementOf(update));
   const rival = own.updates.find(
@@ -74,6 +83,8 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
     if (!beacon) return { refuse: `cohort ${cohort} is not ready` };
     if (beacon.registrations.get(did)?.name !== 'held')
       return { refuse: `${did} is not registered in cohort ${cohort}` };
+    // It waits for the next opportunity.
+    if (membership.terms.flow === 'pull') continue;
     effects.push({
       type: 'send',
       cohort,
@@ -83,7 +94,7 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
           beacon_address: beacon.beacon_address,
           participant_pk: membership.participant_pk,
           did,
-          invocation: { ...update },
+          ...submissionOf({ update, bare, announcement, version }),
         },
       },
       slot: `update ${did} ${announcement}`,
@@ -91,7 +102,10 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
   }
   const names = namesOf(input.document);
   const signed = { type: 'update_signed' as const, did, version, announcement, update, names, cohorts };
-  return { events: [own_signal ? { ...signed, own_signal } : signed], effects };
+  return {
+    events: [{ ...signed, ...(own_signal ? { own_signal } : {}), ...(bare ? { bare } : {}) }],
+    effects,
+  };
 }
 
 type InCohort = Exclude<Input, { type: 'join' | 'add_did' | 'submit_update' | 'message' | 'look_own' }>;
@@ -110,6 +124,8 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
   switch (input.type) {
     case 'register':
       return register(membership, beacon, input);
+    case 'leaves_drawn':
+      return decideLeaves(state, membership, beacon, input.opportunity_id, input.nonces);
     case 'nonce_drawn':
       return decideNonceDrawn(cohort, beacon, input.session_id, input.nonce_points);
     case 'nonce_lost':
@@ -141,7 +157,7 @@ function decideMessage(state: WalletState, envelope: Envelope, env: Env): Decisi
   const known = envelope.in_reply_to === undefined ? undefined : state.asked.get(envelope.in_reply_to);
   // Another aggregator's answer to what this one was asked answers nothing.
   const asked = known?.cohort === membership.cohort ? known : null;
-  const decision = decideFrom(state, membership, envelope, asked, env);
+  const decision = decideFrom(state, membership, unblindEnvelope(state, membership, envelope), asked, env);
   if (!asked || !('events' in decision)) return decision;
   const answered: WalletEvent = { type: 'answered', envelope_id: envelope.in_reply_to! };
   return { ...decision, events: [...decision.events, answered] };
@@ -179,6 +195,8 @@ function decideFrom(
           },
         ],
       };
+    case 'update_opportunity':
+      return decideOpportunity(state, membership, beacon, envelope.body);
     case 'authorize_beacon_signal_request':
       return afterLook(state, membership, beacon, env, (now, member, at) =>
         decideRequest(now, member, at, envelope.body, envelope.id, env),

@@ -1,7 +1,15 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, Terms } from '../messages/index.ts';
-import type { HeldOwnSignal, OwnSignal, ProposedSet, SessionFacts, UpdateState } from './state.ts';
+import type {
+  AnsweredEntry,
+  HeldOwnSignal,
+  Opportunity,
+  OwnSignal,
+  ProposedSet,
+  SessionFacts,
+  UpdateState,
+} from './state.ts';
 
 type Pairs = [string, string][];
 
@@ -27,6 +35,7 @@ export type WalletEvent =
       cohorts: string[];
       /** The transaction by which the controller's own beacon announces it. */
       own_signal?: OwnSignal;
+      bare?: boolean;
     }
   | {
       type: 'update_moved';
@@ -63,6 +72,8 @@ export type WalletEvent =
   | { type: 'did_registered'; cohort: string; did: string; proven: boolean }
   | { type: 'registration_refused'; cohort: string; did: string; code: string; text: string }
   | { type: 'evidence_kept'; cohort: string; signals: SignalEvidence[] }
+  | { type: 'opportunity_asked'; cohort: string; opportunity: Opportunity }
+  | { type: 'opportunity_answered'; cohort: string; opportunity_id: string; entries: AnsweredEntry[] }
   | { type: 'request_held'; cohort: string; body: AuthorizeBeaconSignalRequest; in_reply_to: string }
   | { type: 'session_checked'; cohort: string; session: SessionFacts }
   | { type: 'session_vetoed'; cohort: string; session_id: string; code: string; text: string }

@@ -94,7 +94,7 @@ const withHeld = (state: WalletState, cohort: string, beacon: MemberBeacon, held
   withPhase(state, cohort, () => ({ name: 'ready', beacon: { ...beacon, held_request: held } }));
 
 function signed(own: WalletDid, event: Of<'update_signed'>): WalletDid {
-  const { version, announcement, update } = event;
+  const { version, announcement, update, bare = false } = event;
   for (const address of event.names) own.named.add(address);
   const before = own.updates.find(known => known.announcement === announcement);
   const others = own.updates.filter(known => known.announcement !== announcement);
@@ -102,7 +102,16 @@ function signed(own: WalletDid, event: Of<'update_signed'>): WalletDid {
   const cohorts = [...new Set([...(before?.cohorts ?? []), ...event.cohorts])];
   // Sent once more, as a returned one is, it stays what it was: a lock does not open by signing again.
   const state = isNew ? ('signed' as const) : before.state;
-  const sent = { version, announcement, update, cohorts, state, text: null, own_signals: before?.own_signals ?? [] };
+  const sent = {
+    version,
+    announcement,
+    update,
+    bare,
+    cohorts,
+    state,
+    text: null,
+    own_signals: before?.own_signals ?? [],
+  };
   const updates = event.own_signal ? announced(others, sent, event.own_signal) : [...others, sent];
   return { ...own, updates: updates.sort((a, b) => a.version - b.version) };
 }
@@ -164,6 +173,7 @@ function ready(phase: MemberPhase, event: Of<'cohort_ready'>): MemberPhase {
       registrations: new Map(),
       signals: new Map(),
       sessions: new Map(),
+      opportunities: new Map(),
       held_request: null,
     },
   };
@@ -209,6 +219,14 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
       return state;
     case 'session_vetoed':
       return state;
+    case 'opportunity_asked':
+      beacon.opportunities.set(event.opportunity.opportunity_id, event.opportunity);
+      return state;
+    case 'opportunity_answered': {
+      const asked = beacon.opportunities.get(event.opportunity_id)!;
+      beacon.opportunities.set(event.opportunity_id, { ...asked, entries: event.entries });
+      return state;
+    }
     case 'transactions_told': {
       const held = heldSignal(beacon, event.signal_bytes);
       beacon.signals.set(event.signal_bytes, {

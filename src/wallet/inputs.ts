@@ -54,8 +54,11 @@ export type Input =
       cohorts: string[];
       /** Announces it by the controller's own beacon too; the view is then one of that beacon's address. */
       own_signal?: OwnSignal;
+      /** Send its hash alone. */
+      bare?: boolean;
     }
   | { type: 'leave'; cohort: string; reason: string }
+  | { type: 'leaves_drawn'; cohort: string; opportunity_id: string; nonces: Record<string, string> }
   | { type: 'set_signed'; cohort: string; sig: string }
   | { type: 'nonce_drawn'; cohort: string; session_id: string; nonce_points: [string, string][] }
   | { type: 'nonce_lost'; cohort: string; session_id: string }

@@ -1,10 +1,12 @@
 import { signalSighash } from '../bitcoin/index.ts';
 import type { Bytes } from '../crypto/index.ts';
 import { setStatement } from './joining.ts';
+import { heldDids } from './opportunity.ts';
 import { beaconOf, type MemberBeacon, type MemberSession, type WalletState } from './state.ts';
 
 /** Work that needs a secret. It follows from the state alone, so a restart finds it again. */
 export type Job =
+  | { type: 'draw_leaves'; cohort: string; address: string; opportunity_id: string; dids: string[] }
   | { type: 'sign_set'; cohort: string; participant_pk: string; statement: Bytes }
   | {
       type: 'draw_nonces';
@@ -32,6 +34,16 @@ export function jobsOf(state: WalletState): Job[] {
       jobs.push({ type: 'sign_set', cohort, participant_pk, statement: setStatement(membership, phase.set) });
     const beacon = beaconOf(membership);
     if (!beacon) continue;
+    if (membership.terms.privacy === 'blinded')
+      for (const { opportunity_id, entries } of beacon.opportunities.values())
+        if (entries === null)
+          jobs.push({
+            type: 'draw_leaves',
+            cohort,
+            address: beacon.beacon_address,
+            opportunity_id,
+            dids: heldDids(beacon),
+          });
     const { participant_pubkeys } = beacon;
     for (const session of beacon.sessions.values()) {
       const { stage } = session;

@@ -379,13 +379,20 @@ export function createWallet(parts: WalletParts): Wallet {
 
   async function resolveOwn(own: WalletDid): Promise<Resolution> {
     if (!chain) throw new WalletError('no_chain', 'resolving needs a view of the chain');
-    const cohort = [...actor.state().cohorts.values()].find(({ terms }) => terms.bit_order === 'lsb');
     return resolve({
       did: own.did,
       sidecar: sidecarOf(actor.state(), own),
       chain: signalSource(chain),
-      ...(cohort ? { options: { bitOrder: 'lsb' } } : {}),
+      options: { bitOrder: orderOf(own) },
     });
+  }
+
+  /** How the trees of the cohorts that hold this DID number their bits. */
+  function orderOf(own: WalletDid): 'spec' | 'lsb' {
+    const isOld = [...actor.state().cohorts.values()].some(
+      membership => membership.terms.bit_order === 'lsb' && beaconOf(membership)?.registrations.has(own.did),
+    );
+    return isOld ? 'lsb' : 'spec';
   }
 
   /** A DID that lists a beacon with a past cannot be resolved before its proofs are here; its first document is known. */
@@ -472,6 +479,7 @@ export function createWallet(parts: WalletParts): Wallet {
     cohorts: string[];
     via?: 'singleton';
     feeCapSats?: number;
+    bare?: boolean;
   }): Promise<Announced> {
     const { did, document, update: signed, target, via, feeCapSats } = request;
     start();
@@ -481,10 +489,13 @@ export function createWallet(parts: WalletParts): Wallet {
       return ownBeacon.announce({ own, document, update: signed, target, cohorts, feeCapSats });
     }
     const { cohorts } = request;
-    refusedBy(await actor.feed({ type: 'submit_update', did, update: signed, document: target, cohorts }));
+    const bare = request.bare ? { bare: true } : {};
+    refusedBy(await actor.feed({ type: 'submit_update', did, update: signed, document: target, cohorts, ...bare }));
+    const isAsked = cohorts.every(cohort => actor.state().cohorts.get(cohort)?.terms.flow === 'pull');
     const sent = await answer(state => {
       const known = state.dids.get(did)!.updates.find(candidate => candidate.update === signed);
-      return known && known.state !== 'signed' ? known : undefined;
+      // In the pull flow it waits for the aggregator to ask.
+      return known && (isAsked || known.state !== 'signed') ? known : undefined;
     }, 'the update');
     if (sent.state === 'refused') throw new WalletError('refused', sent.text ?? 'refused');
     return { did, version: sent.version, announcement: sent.announcement, cohorts, state: sent.state };
@@ -610,7 +621,8 @@ export function createWallet(parts: WalletParts): Wallet {
       if (!chain) throw new WalletError('no_chain', 'resolving needs a view of the chain');
       const own = actor.state().dids.get(did);
       const given = sidecar ?? (own ? sidecarOf(actor.state(), own) : {});
-      return resolve({ did, sidecar: given, options, chain: signalSource(chain) });
+      const order = own ? { bitOrder: orderOf(own), ...options } : options;
+      return resolve({ did, sidecar: given, options: order, chain: signalSource(chain) });
     },
     status: () => ({
       network,

@@ -53,6 +53,8 @@ export interface WalletUpdate {
   version: number;
   announcement: string;
   update: SignedUpdate;
+  /** Sent by its hash alone: the aggregator never learns what it says. */
+  bare: boolean;
   /** Cohorts that it was sent to. */
   cohorts: string[];
   state: UpdateState;
@@ -119,6 +121,8 @@ export interface MemberBeacon extends Omit<ProposedSet, 'attempt'> {
   /** By signal bytes. */
   signals: Map<string, HeldSignal>;
   sessions: Map<string, MemberSession>;
+  /** In the pull flow: every opportunity, and what was answered. */
+  opportunities: Map<string, Opportunity>;
   /** A request that waits for proofs of DIDs that it did not bring. */
   held_request: { body: AuthorizeBeaconSignalRequest; in_reply_to: string } | null;
 }
@@ -136,6 +140,21 @@ export interface HeldSignal {
   /** Complete transactions that the aggregator handed out; any member may publish them. */
   transactions: string[];
   seen: { status: 'unseen' | 'broadcast' | 'confirmed' | 'final'; txid: string | null; height: number | null };
+}
+
+/** What the wallet answered for one of its DIDs: with it the proof of a blinded leaf is made whole again. */
+export interface AnsweredEntry {
+  did: string;
+  announcement: string | null;
+  nonce: string | null;
+}
+
+export interface Opportunity {
+  opportunity_id: string;
+  round: number;
+  attempt: number;
+  /** Null until it is answered; then for ever the same. */
+  entries: AnsweredEntry[] | null;
 }
 
 export interface SessionFacts {

@@ -84,7 +84,7 @@ async function act(cohort: Cohort, owners: Owner[], { upTo, pick }: ReturnType<t
       const at = { document: owner.controller.document, version: 1 };
       for (const queued of queue)
         if (queued.state === 'final' || (ahead && queued === last)) {
-          at.document = parseDocument(applyPatch(at.document, queued.update.patch), queued.did);
+          at.document = parseDocument(applyPatch(at.document, queued.update!.patch), queued.did);
           at.version = queued.version;
         }
       cohort.tell(

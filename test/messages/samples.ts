@@ -54,6 +54,19 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
     sidecar: { updates: [] },
   },
   did_update: { beacon_address: address, participant_pk: keyOf('ada'), did, invocation: { patch: [] } },
+  update_opportunity: {
+    beacon_address: address,
+    round: 1,
+    attempt: 1,
+    opportunity_id: hash('chance'),
+    deadline: 1_800_000_000,
+  },
+  update_response: {
+    beacon_address: address,
+    opportunity_id: hash('chance'),
+    wants_signal: true,
+    entries: [{ did, none: true }],
+  },
   presence: { beacon_address: address, round: 1, attempt: 1 },
   presence_ack: { beacon_address: address, round: 1, attempt: 1 },
   authorize_beacon_signal_request: {

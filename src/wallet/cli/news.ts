@@ -32,6 +32,10 @@ export function describeNews(
       return `update to version ${news.version} of ${nameOf(news.did)} signed`;
     case 'update_moved':
       return `update ${shortId(news.announcement)} of ${nameOf(news.did)} is ${news.state}${news.text === undefined ? '' : `: ${safeText(news.text)}`}`;
+    case 'opportunity_answered': {
+      const updates = news.entries.filter(entry => entry.announcement !== null).length;
+      return `asked for updates: answered with ${plural(updates, 'update')} for ${plural(news.entries.length, 'DID')}`;
+    }
     case 'session_checked': {
       const { session_id, round, attempt, updates, steps } = news.session;
       const fee = Math.max(...steps.map(step => step.fee_sats));
@@ -54,6 +58,7 @@ export function describeNews(
     case 'refused':
       return `refused: ${safeText(news.text)}`;
     case 'asked':
+    case 'opportunity_asked':
     case 'answered':
     case 'set_proposed':
     case 'registration_asked':

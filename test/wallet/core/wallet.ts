@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { curve } from '#curve';
 import { addressToScript } from '../../../src/bitcoin/index.ts';
 import type { ChainView } from '../../../src/cohort/index.ts';
-import { toHex } from '../../../src/crypto/index.ts';
+import { sha256, toHex, utf8 } from '../../../src/crypto/index.ts';
 import type { DidDocument, SignedUpdate } from '../../../src/did/index.ts';
 import {
   type Body,
@@ -30,6 +30,7 @@ import {
   type MemberBeacon,
   type Membership,
   type Stored,
+  treeNonce,
   type WalletEvent,
   type WalletState,
 } from '../../../src/wallet/core.ts';
@@ -218,7 +219,14 @@ export function newWallet(world: World, name: string): Wallet {
   }
 
   function work(job: Job): Outcome {
-    const { cohort, participant_pk } = job;
+    const { cohort } = job;
+    if (job.type === 'draw_leaves') {
+      const { address, opportunity_id, dids } = job;
+      const seed = sha256(utf8(`${name} nonces`));
+      const nonces = Object.fromEntries(dids.map(did => [did, treeNonce(seed, address, did, opportunity_id)]));
+      return once({ type: 'leaves_drawn', cohort, opportunity_id, nonces }, null);
+    }
+    const { participant_pk } = job;
     if (job.type === 'sign_set')
       return once({ type: 'set_signed', cohort, sig: schnorr(job.statement, secretOf(participant_pk)) }, null);
     const { session, participant_pubkeys, messages } = job;

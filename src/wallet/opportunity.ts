@@ -1,0 +1,115 @@
+import { type Bytes, fromHex, hmacSha256, toHex, utf8 } from '../crypto/index.ts';
+import type { OpportunityEntry, UpdateOpportunity } from '../messages/index.ts';
+import { leafIndex, leafValue } from '../smt/index.ts';
+import { candidates } from './check.ts';
+import type { WalletEvent } from './events.ts';
+import type { Decision, Effect } from './inputs.ts';
+import type { AnsweredEntry, MemberBeacon, Membership, Opportunity, WalletState, WalletUpdate } from './state.ts';
+
+/** The pull flow's question. A blinded answer waits for the nonces, which need a secret. */
+export function decideOpportunity(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  body: UpdateOpportunity,
+): Decision {
+  const { cohort, terms } = membership;
+  const { opportunity_id, round, attempt } = body;
+  if (terms.flow !== 'pull') return { refuse: 'the agreed advert has no pull flow' };
+  if (body.beacon_address !== beacon.beacon_address) return { refuse: 'the opportunity names another beacon' };
+  const known = beacon.opportunities.get(opportunity_id);
+  if (known)
+    return {
+      events: [],
+      effects: known.entries ? [sendResponse(state, membership, beacon, known, known.entries)] : [],
+    };
+  const asked: Opportunity = { opportunity_id, round, attempt, entries: null };
+  const event: WalletEvent = { type: 'opportunity_asked', cohort, opportunity: asked };
+  if (terms.privacy === 'blinded') return { events: [event], effects: [] };
+  return answer(state, membership, beacon, asked, [event], () => null);
+}
+
+/** Nonces for the leaves of a blinded tree, by DID. */
+export function decideLeaves(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  opportunity_id: string,
+  nonces: Readonly<Record<string, string>>,
+): Decision {
+  const asked = beacon.opportunities.get(opportunity_id);
+  if (!asked || asked.entries) return { drop: 'no opportunity waits for leaves' };
+  return answer(state, membership, beacon, asked, [], did => nonces[did] ?? null);
+}
+
+function answer(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  asked: Opportunity,
+  before: WalletEvent[],
+  nonceOf: (did: string) => string | null,
+): Decision {
+  const { cohort } = membership;
+  const entries = heldDids(beacon).map((did): AnsweredEntry => {
+    const own = state.dids.get(did);
+    const update = own && candidates(own, cohort, beacon, '').at(-1);
+    // What is on its way already is announced by then; another signal for it would be one too many.
+    const isWaiting = update && !['broadcast', 'final', 'locked'].includes(update.state);
+    return { did, announcement: isWaiting ? update.announcement : null, nonce: nonceOf(did) };
+  });
+  return {
+    events: [...before, { type: 'opportunity_answered', cohort, opportunity_id: asked.opportunity_id, entries }],
+    effects: [sendResponse(state, membership, beacon, asked, entries)],
+  };
+}
+
+export const heldDids = (beacon: MemberBeacon): string[] =>
+  [...beacon.registrations].flatMap(([did, registration]) => (registration.name === 'held' ? [did] : []));
+
+function sendResponse(
+  state: WalletState,
+  { cohort, terms }: Membership,
+  beacon: MemberBeacon,
+  { opportunity_id }: Opportunity,
+  entries: readonly AnsweredEntry[],
+): Effect {
+  const entryOf = ({ did, announcement, nonce }: AnsweredEntry): OpportunityEntry => {
+    if (terms.privacy === 'blinded') return { did, leaf: toHex(leafOf(announcement, nonce)) };
+    const update = state.dids.get(did)?.updates.find(known => known.announcement === announcement);
+    return update ? { did, ...submissionOf(update) } : { did, none: true };
+  };
+  return {
+    type: 'send',
+    cohort,
+    message: {
+      type: 'update_response',
+      body: {
+        beacon_address: beacon.beacon_address,
+        opportunity_id,
+        wants_signal: entries.some(entry => entry.announcement !== null),
+        entries: entries.map(entryOf),
+      },
+    },
+    slot: `opportunity ${opportunity_id}`,
+  };
+}
+
+/** How an update is sent: whole, or by its hash alone where the member keeps it to itself. */
+export const submissionOf = ({
+  update,
+  bare,
+  announcement,
+  version,
+}: Pick<WalletUpdate, 'update' | 'bare' | 'announcement' | 'version'>) =>
+  bare ? { announcement, target_version_id: version } : { invocation: { ...update } };
+
+const leafOf = (announcement: string | null, nonce: string | null): Bytes =>
+  leafValue({
+    ...(nonce === null ? {} : { nonce: fromHex(nonce, 32) }),
+    ...(announcement === null ? {} : { announcement: fromHex(announcement, 32) }),
+  });
+
+/** The nonce of one leaf of a blinded tree: the seed alone makes it again, whatever else was lost. */
+export const treeNonce = (seed: Bytes, address: string, did: string, opportunityId: string): string =>
+  toHex(hmacSha256(seed, utf8(address), leafIndex(did), fromHex(opportunityId, 32)));
