@@ -9,6 +9,8 @@ const PURE = ['crypto', 'did', 'smt', 'beacon', 'bitcoin', 'messages', 'cohort']
 /** The wallet room has a pure core and a thin shell around it. */
 const PURE_FILES = [
   'answers',
+  'blind',
+  'opportunity',
   'check',
   'decide',
   'events',

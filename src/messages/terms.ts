@@ -76,6 +76,18 @@ export const termsSchema = z
     path: ['frequency'],
     error: 'frequency.min_interval is at most frequency.interval',
   })
+  .refine(terms => terms.privacy === 'none' || (terms.type === 'SMTBeacon' && terms.flow === 'pull'), {
+    path: ['privacy'],
+    error: 'blinded leaves need an SMTBeacon and the pull flow',
+  })
+  .refine(terms => terms.privacy === 'none' || terms.financials.per_announcement === 0, {
+    path: ['financials', 'per_announcement'],
+    error: 'nobody can count the announcements of a blinded tree',
+  })
+  .refine(terms => terms.bit_order === 'spec' || terms.type === 'SMTBeacon', {
+    path: ['bit_order'],
+    error: 'lsb is about trees: it needs an SMTBeacon',
+  })
   .refine(terms => terms.signal_output === 'last' || terms.btc_network !== 'bitcoin', {
     path: ['signal_output'],
     error: 'signal_output first is for demonstration, off mainnet: no resolver sees such a signal',

@@ -161,7 +161,8 @@ export function createHost(options: HostOptions): Host {
     let next = state;
     for (const event of events) next = evolve(next, { ...event, at });
     if (next) adopt(cohort, next);
-    for (const event of events) log('debug', event.type, { cohort });
+    for (const event of events)
+      log('debug', event.type, { cohort, ...('reason' in event ? { reason: event.reason } : {}) });
     if (decision.effects.length > 0) options.onStored();
     for (const effect of decision.effects)
       if (effect.type === 'broadcast') void submit(cohort, effect.txid, effect.hex);

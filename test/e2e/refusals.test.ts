@@ -438,7 +438,7 @@ test('updates', async () => {
 test('signing: nonces, authorizations, vetoes; blame with evidence; late, and deactivated at the end', {
   timeout: 30_000,
 }, async () => {
-  const latency = { cohort_set: 20, presence: 1, nonce: 20, signature: 20 };
+  const latency = { cohort_set: 20, presence: 2, nonce: 20, signature: 20 };
   const { cohort, ada, bob, ready } = await formed({ latency });
   const raw = rawGenesisDid(ready.beacon_address);
   expect((await ada.ask(ada.register(raw))).type).toBe('ack');
