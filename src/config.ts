@@ -3,9 +3,9 @@ import { dirname } from 'node:path';
 import * as nip19 from 'nostr-tools/nip19';
 import type { Network } from './bitcoin/network.ts';
 import type { RpcAuth } from './chain/index.ts';
-import { defaultSettings } from './config-defaults.ts';
-import { ConfigError, type ConfigProblem } from './config-error.ts';
-import { explain } from './config-explain.ts';
+import { defaultSettings } from './config/defaults.ts';
+import { ConfigError, type ConfigProblem } from './config/error.ts';
+import { explain } from './config/explain.ts';
 import {
   checkIdentityKey,
   openMode,
@@ -14,9 +14,9 @@ import {
   readRelaysFile,
   readSecretFile,
   shellWord,
-} from './config-files.ts';
-import { at, impossiblePairs } from './config-pairs.ts';
-import { type Settings, settingsSchema } from './config-schema.ts';
+} from './config/files.ts';
+import { at, impossiblePairs } from './config/pairs.ts';
+import { type Settings, settingsSchema } from './config/schema.ts';
 import {
   configPlaces,
   type Environment,
@@ -26,11 +26,11 @@ import {
   flagLayer,
   layAll,
   type Raw,
-} from './config-sources.ts';
+} from './config/sources.ts';
 import { isRecord } from './nostr/json.ts';
 import type { AdvertTerms } from './operator/api.ts';
 
-export { ConfigError, type ConfigProblem } from './config-error.ts';
+export { ConfigError, type ConfigProblem } from './config/error.ts';
 
 /** A whole, checked configuration. Paths are absolute. */
 export interface Config {

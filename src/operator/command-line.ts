@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { nearest } from '../config-explain.ts';
+import { nearest } from '../config/explain.ts';
 import type { Paint } from './terminal.ts';
 
 export interface OptionSpec {

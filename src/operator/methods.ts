@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { explain } from '../config/explain.ts';
+import { impossiblePairs } from '../config/pairs.ts';
+import { advertSchema } from '../config/schema.ts';
 import type { Config } from '../config.ts';
-import { explain } from '../config-explain.ts';
-import { impossiblePairs } from '../config-pairs.ts';
-import { advertSchema } from '../config-schema.ts';
 import { isRecord } from '../nostr/json.ts';
 import { type AggregatorApi, OperatorError } from './api.ts';
 import type { ControlMethods } from './control.ts';

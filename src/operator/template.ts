@@ -1,6 +1,6 @@
 import type { Network } from '../bitcoin/network.ts';
-import { defaultSettings } from '../config-defaults.ts';
-import { at } from '../config-pairs.ts';
+import { defaultSettings } from '../config/defaults.ts';
+import { at } from '../config/pairs.ts';
 import { duration, sats } from './terminal.ts';
 
 export type ChainChoice = { backend: 'bitcoind'; url: string; cookie: string } | { backend: 'esplora'; url: string };

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { NETWORKS, type Network } from '../bitcoin/network.ts';
 import type { RpcAuth } from '../chain/index.ts';
-import { shellWord } from '../config-files.ts';
+import { shellWord } from '../config/files.ts';
 import { normalizeRelayUrl } from '../nostr/url.ts';
 import {
   type ConfigFlags,

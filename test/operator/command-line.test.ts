@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { advertSchema, schemasAt } from '../../src/config-schema.ts';
+import { advertSchema, schemasAt } from '../../src/config/schema.ts';
 import {
   type ProgramSpec,
   readCommandLine,

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { shellWord } from '../../config-files.ts';
+import { shellWord } from '../../config/files.ts';
 import { configPath } from '../config.ts';
 import { Refused } from './command.ts';
 

@@ -1,0 +1,132 @@
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import * as nip19 from 'nostr-tools/nip19';
+import { curve } from '#curve';
+import { type Bytes, fromHex, isHex } from '../crypto/index.ts';
+import { isRecord, parseJson } from '../nostr/json.ts';
+import { normalizeRelayUrl } from '../nostr/url.ts';
+import type { ConfigProblem } from './error.ts';
+
+type Checked<T> = { ok: true; value: T } | { ok: false; problems: ConfigProblem[] };
+
+const refused = (key: string, text: string): { ok: false; problems: ConfigProblem[] } => ({
+  ok: false,
+  problems: [{ key, text }],
+});
+
+/** A path as one word of a shell command. */
+export const shellWord = (path: string): string =>
+  /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+
+const OTHERS = 0o077;
+const MAX_FILE = 1_048_576;
+/** Windows has no such modes, and reports some that mean nothing. */
+const hasModes = process.platform !== 'win32';
+
+/** The file's mode if anybody but its owner has rights on it; else null. */
+export function openMode(path: string): string | null {
+  const mode = statSync(path).mode & 0o777;
+  return hasModes && (mode & OTHERS) !== 0 ? mode.toString(8).padStart(4, '0') : null;
+}
+
+function readText(
+  key: string,
+  path: string,
+  { isSecret, missing }: { isSecret: boolean; missing: string },
+): Checked<string> {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (!stats) return refused(key, `there is no ${path}. ${missing}`);
+    if (!stats.isFile() || stats.size > MAX_FILE) return refused(key, `${path} is no file that could be meant`);
+    const mode = isSecret ? openMode(path) : null;
+    if (mode !== null)
+      return refused(key, `${path} can be read by others (mode ${mode}). Run: chmod 600 ${shellWord(path)}`);
+    return { ok: true, value: readFileSync(path, 'utf8') };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    return refused(key, `${path} cannot be read (${code})`);
+  }
+}
+
+/** The secret key in a key file's text: 64 lowercase hex digits or an nsec (NIP-19); null if it is neither. */
+export function parseSecretKey(text: string): Bytes | null {
+  const word = text.trim();
+  const secret = word.startsWith('nsec1') ? fromNsec(word) : isHex(word, 32) ? fromHex(word, 32) : null;
+  return secret !== null && curve.isSecretKey(secret) ? secret : null;
+}
+
+function fromNsec(word: string): Bytes | null {
+  try {
+    const decoded = nip19.decode(word);
+    return decoded.type === 'nsec' ? decoded.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the identity key can be used: there, a secret key, and its owner's alone. Every refusal names the command that helps. */
+export function checkIdentityKey(path: string): ConfigProblem[] {
+  const key = 'identity.key_file';
+  const word = shellWord(path);
+  const missing = `Run: btcr2-aggregator init, or: (umask 077 && openssl rand -hex 32 > ${word})`;
+  const text = readText(key, path, { isSecret: true, missing });
+  if (!text.ok) return text.problems;
+  const secret = parseSecretKey(text.value);
+  if (secret === null)
+    return [{ key, text: `${path} has to hold one secret key: 64 lowercase hex digits, or an nsec` }];
+  secret.fill(0);
+  return [];
+}
+
+/** A secret in a file of its own, without the line break that editors put behind it. */
+export function readSecretFile(key: string, path: string): Checked<string> {
+  const text = readText(key, path, { isSecret: true, missing: 'Put the secret there, mode 600' });
+  if (!text.ok) return text;
+  const value = text.value.replace(/\r?\n$/, '');
+  return value === '' ? refused(key, `${path} is empty`) : { ok: true, value };
+}
+
+/** Relay addresses in one spelling each. Refuses an empty list and whatever is no ws:// or wss:// address. */
+export function readRelays(key: string, given: unknown): Checked<string[]> {
+  if (!Array.isArray(given)) return refused(key, 'has to be a list of ws:// or wss:// addresses');
+  if (given.length === 0) return refused(key, 'has to name at least one relay, such as "wss://relay.example.org"');
+  const problems: ConfigProblem[] = [];
+  const urls = new Set<string>();
+  for (const [i, url] of given.entries()) {
+    try {
+      urls.add(normalizeRelayUrl(typeof url === 'string' ? url : ''));
+    } catch {
+      problems.push({ key: `${key}[${i}]`, text: 'has to be a ws:// or wss:// address without user and password' });
+    }
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, value: [...urls] };
+}
+
+/** Reads relays.json: `{"relays": ["wss://…"]}` or the plain list. */
+export function readRelaysFile(path: string): Checked<string[]> {
+  const key = 'relays_file';
+  const missing = `Write {"relays": ["wss://…"]} there, or run: btcr2-aggregator init`;
+  const text = readText(key, path, { isSecret: false, missing });
+  if (!text.ok) return text;
+  const parsed = parseJson(text.value, { chars: MAX_FILE, depth: 4 });
+  const isWrapped = isRecord(parsed) && Object.keys(parsed).length === 1 && 'relays' in parsed;
+  const list = isWrapped ? parsed.relays : parsed;
+  if (!Array.isArray(list))
+    return refused(key, `${path} has to be JSON like {"relays": ["wss://…"]}, or the list alone`);
+  return readRelays(path, list);
+}
+
+/** Makes the state folder (mode 0700), or checks the one that is there: what others can write into is nobody's state. */
+export function prepareStateDir(path: string): ConfigProblem[] {
+  const key = 'state_dir';
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const stats = statSync(path);
+    if (!stats.isDirectory()) return [{ key, text: `${path} is no folder` }];
+    if (hasModes && (stats.mode & 0o022) !== 0)
+      return [{ key, text: `${path} can be written by others. Run: chmod 700 ${shellWord(path)}` }];
+    return [];
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    return [{ key, text: `${path} cannot be made (${code})` }];
+  }
+}

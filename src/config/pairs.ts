@@ -1,0 +1,81 @@
+import { isRecord } from '../nostr/json.ts';
+import type { ConfigProblem } from './error.ts';
+
+/** Reads a value of the raw configuration by its dotted key; undefined where there is none. */
+export function at(raw: unknown, key: string): unknown {
+  let value = raw;
+  for (const part of key.split('.')) value = isRecord(value) && Object.hasOwn(value, part) ? value[part] : undefined;
+  return value;
+}
+
+const PHASES = ['cohort_set', 'presence', 'nonce', 'signature'];
+
+/**
+ * Values that are fine by themselves and impossible together. Looks at the raw configuration, so that these problems
+ * are told in the same breath as wrong types; a value of a wrong type takes part in no pair.
+ */
+export function impossiblePairs(raw: unknown): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const refuse = (key: string, text: string): void => void problems.push({ key, text });
+  const number = (key: string): number => {
+    const value = at(raw, key);
+    return typeof value === 'number' ? value : Number.NaN;
+  };
+  const isGiven = (key: string): boolean => at(raw, key) !== undefined;
+
+  function ordered(low: string, high: string): void {
+    if (number(low) > number(high))
+      refuse(low, `has to be at most ${high}, which is ${number(high)}, not ${number(low)}`);
+  }
+  ordered('advert.cohort_size.min', 'advert.cohort_size.max');
+  ordered('advert.dids.min', 'advert.dids.max');
+  ordered('advert.frequency.min_interval', 'advert.frequency.interval');
+
+  const pollMs = number('chain.poll_ms');
+  for (const phase of PHASES) {
+    const key = `advert.latency.${phase}`;
+    if (number(key) * 1000 < pollMs)
+      refuse(
+        key,
+        `has to be at least the ${pollMs / 1000} s of chain.poll_ms: the deadline would pass between two looks`,
+      );
+  }
+
+  const network = at(raw, 'network');
+  const mainnet = at(raw, 'mainnet');
+  if (network === 'bitcoin' && mainnet === false)
+    refuse('mainnet', 'has to be true for network = "bitcoin": that is real money, and has to be meant');
+  if (mainnet === true && typeof network === 'string' && network !== 'bitcoin')
+    refuse('mainnet', 'has to be false, or left out, for any network but "bitcoin"');
+  if (network === 'bitcoin' && at(raw, 'advert.signal_output') === 'first')
+    refuse(
+      'advert.signal_output',
+      'has to be "last" on mainnet: no resolver sees a signal whose OP_RETURN is not last',
+    );
+
+  if (at(raw, 'chain.backend') === 'bitcoind') {
+    const hasCookie = isGiven('chain.cookie_file');
+    const hasUser = isGiven('chain.user');
+    const passwords = ['chain.password', 'chain.password_file'].filter(isGiven);
+    if (hasCookie && (hasUser || passwords.length > 0))
+      refuse('chain.cookie_file', 'has to stand alone: either cookie_file, or user and password (or password_file)');
+    else if (passwords.length > 1) refuse('chain.password', 'has to stand alone: either password or password_file');
+    else if (hasUser && passwords.length === 0)
+      refuse('chain.password', 'is missing: user needs password or password_file');
+    else if (!hasUser && passwords.length > 0) refuse('chain.user', 'is missing: a password needs a user');
+    else if (!hasCookie && !hasUser)
+      refuse('chain.cookie_file', 'is missing: bitcoind needs cookie_file, or user and password (or password_file)');
+  }
+  if (isGiven('relays') && isGiven('relays_file')) refuse('relays', 'has to stand alone: either relays or relays_file');
+
+  const isEmpty = (key: string): boolean => {
+    const value = at(raw, key);
+    return Array.isArray(value) && value.length === 0;
+  };
+  const admission = at(raw, 'advert.admission');
+  if (admission === 'allowlist' && isEmpty('admission.allowlist'))
+    refuse('admission.allowlist', 'is empty, but advert.admission is "allowlist": nobody could join');
+  if (admission === 'invite' && isEmpty('admission.invites') && !isGiven('admission.invites_file'))
+    refuse('admission.invites', 'is empty, but advert.admission is "invite": nobody could join');
+  return problems;
+}
