@@ -6,7 +6,7 @@ import { decideControlChecked, decideProofRequest, decideRegistration } from './
 import { advanceIdle, advancePresence, advanceWaiting } from './rounds.ts';
 import { decideLeave, decideOptIn, decideRebind } from './seats.ts';
 import { advanceConfirming, advanceRecruiting, decideSetAck } from './set.ts';
-import { advanceChain } from './settle.ts';
+import { advanceChain, tellStatus } from './settle.ts';
 import {
   advanceNonces,
   advanceSignatures,
@@ -77,7 +77,12 @@ function decideRefusedBroadcast(state: CohortState, txid: string, reason: string
   const key = `signal_refused:${txid}`;
   if (!beacon || beacon.alarms.get(key)?.text.endsWith(reason)) return nothing;
   const text = `the node refuses the signal ${txid}: ${reason}`;
-  return accept([{ type: 'alarm_raised', key, alarm: { code: 'signal_refused', text, halts: false } }]);
+  const signal = beacon.signals.find(known => known.txid === txid);
+  // Other nodes may take it: publishing what all have signed is every member's right.
+  return accept(
+    [{ type: 'alarm_raised', key, alarm: { code: 'signal_refused', text, halts: false } }],
+    ...(signal ? tellStatus(state, beacon, signal, { status: 'broadcast' }) : []),
+  );
 }
 
 const beaconOf = (state: CohortState): Beacon | null => (state.phase.name === 'formed' ? state.phase.beacon : null);

@@ -50,11 +50,12 @@ export function decideOptIn(
     );
   if (state.transports.has(envelope.from))
     return no('already_seated', 'this transport key has a seat already', 'envelope.from');
-  if (state.phase.name !== 'recruiting' || advert.status === 'closed' || advert.status === 'cancelled')
-    return no('advert_closed', 'this advert takes no more members');
   if (advert.expires_at <= env.now) return no('advert_expired', 'this advert has expired');
+  if (advert.status === 'closed' || advert.status === 'cancelled')
+    return no('advert_closed', 'this advert takes no more members');
   if (state.seats.size >= terms.cohort_size.max)
     return no('cohort_full', `all ${terms.cohort_size.max} seats are taken`);
+  if (state.phase.name !== 'recruiting') return no('advert_closed', 'the set of members is made already');
   const admitted = isAdmitted(state, envelope, admission);
   if (admitted !== true) return no('not_admitted', admitted, 'body.admission');
 

@@ -112,7 +112,7 @@ const sameSight = (a: SignalSeen, b: SignalSeen): boolean =>
   (a.status === b.status || (a.status === 'broadcast' && b.status === 'reorged')) &&
   ('block_hash' in a ? a.block_hash : null) === ('block_hash' in b ? b.block_hash : null);
 
-function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, seen: SignalSeen): Effect[] {
+export function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, seen: SignalSeen): Effect[] {
   if (seen.status === 'completed') return [];
   const mined = 'height' in seen;
   const body: SignalStatus = {
@@ -130,6 +130,8 @@ function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, seen: Si
 
 /** Spends that are not ours, and deposits that look like signals to some resolvers. */
 function lookForStrangers(beacon: Beacon, chain: ChainView): Decision {
+  const gone = goneAlarm(beacon, chain);
+  if (gone !== null) return accept([{ type: 'alarm_cleared', key: gone }]);
   const ours = new Set(beacon.signals.map(signal => signal.txid));
   for (const session of beacon.round?.open ?? []) for (const step of session.steps) ours.add(step.txid);
   for (const tx of chain.history) {
@@ -167,11 +169,18 @@ function lookForStrangers(beacon: Beacon, chain: ChainView): Decision {
   return nothing;
 }
 
+/** An alarm about a transaction that is in no block and no mempool any more: it is as if it had never been. */
+function goneAlarm(beacon: Beacon, chain: ChainView): string | null {
+  for (const [key, { code }] of beacon.alarms) {
+    if (code !== 'foreign_spend' && code !== 'stray_signal_deposit') continue;
+    const txid = key.slice(key.indexOf(':') + 1);
+    if (!chain.history.some(tx => tx.txid === txid)) return key;
+  }
+  return null;
+}
+
 /** An n-of-n spend of the open session's outpoint without signal bytes: the agreed way to cancel it. */
 const isClosing = (beacon: Beacon, tx: ChainTx): boolean => {
   const frozen = beacon.round?.frozen;
   return frozen ? tx.inputs.includes(name(frozen.outpoint)) : false;
 };
-
-/** Whether a round still has something at stake on the chain. */
-export const awaitsChain = (round: Round | null): boolean => round !== null && round.open.length > 0;

@@ -54,6 +54,8 @@ export interface InboxOptions {
 export interface Inbox {
   /** Compares the recipients with those that are subscribed, and adds or drops what changed. */
   refresh(): void;
+  /** Asks every relay again for what it has stored: it may have kept a message from its subscribers. */
+  askAgain(): void;
   /** Relays whose stored messages were all delivered since they last connected. */
   caughtUp(): string[];
   /** Resolves when nothing that has arrived waits for delivery. */
@@ -161,6 +163,9 @@ export function createInbox(options: InboxOptions): Inbox {
 
   return {
     refresh,
+    askAgain() {
+      for (const { lanes } of groups) for (const lane of lanes) lane.askAgain();
+    },
     caughtUp: () => relays.urls.filter(isCaughtUp),
     idle: () => delivery.idle(),
     async close() {

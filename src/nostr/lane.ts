@@ -54,6 +54,8 @@ export interface Lane {
   isSettled(): boolean;
   /** The relay is gone: what it sent so far is handed over. */
   onDown(): void;
+  /** Asks for the stored messages once more, as when one may have been stored and never pushed. */
+  askAgain(): void;
   close(): void;
 }
 
@@ -298,6 +300,9 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
       isComplete = false;
       endPatience();
       release();
+    },
+    askAgain() {
+      if (isComplete) askAgainIn(0);
     },
     close() {
       isClosed = true;

@@ -29,6 +29,8 @@ import { buriedSignals, ownAddresses } from './singleton.ts';
 const STREAM = 'wallet';
 const MAX_SKEW = 900;
 const NONCE_KEY = 'nonce_key';
+/** Seconds after which a request that nobody answered is sent again, the first time. */
+const FIRST_WAIT = 5;
 /** How often the wallet looks again when its chain source seems to lag behind the aggregator's. */
 const LAG_TRIES = 5;
 const LAG_MS = 1_000;
@@ -46,6 +48,8 @@ export interface ActorOptions {
   now: () => number;
   log: Log;
   onStored: () => void;
+  /** A request has waited for long, although it was sent again. */
+  onUnanswered: () => void;
   onEvent: (event: WalletEvent | { type: 'refused'; text: string }) => void;
 }
 
@@ -336,9 +340,11 @@ export function createActor(options: ActorOptions): Actor {
     resend() {
       resendSetAcks();
       for (const [envelopeId, asked] of state.asked) {
-        const last = resent.get(envelopeId) ?? { at: asked.at, wait: 5 };
+        const last = resent.get(envelopeId) ?? { at: asked.at, wait: FIRST_WAIT };
         if (now() < last.at + last.wait) continue;
         resent.set(envelopeId, { at: now(), wait: Math.min(last.wait * 2, 300) });
+        // The answer may lie on a relay that stored it and never pushed it: the same bytes sent again change nothing there.
+        if (last.wait > FIRST_WAIT) options.onUnanswered();
         store.requeue((store.answersFor(sentKey(envelopeId)) ?? []).map(event => event.id));
         options.onStored();
       }

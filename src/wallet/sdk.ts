@@ -111,6 +111,7 @@ export function createWallet(parts: WalletParts): Wallet {
       if (result && !result.accepted) log('info', 'the node did not take a signal', { reason: result.reason });
     },
     onStored: () => net?.outbox.wake(),
+    onUnanswered: () => net?.inbox.askAgain(),
     onEvent: event => {
       for (const listener of listeners) listener(event);
     },

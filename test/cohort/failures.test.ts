@@ -483,7 +483,7 @@ describe('after the aggregated nonce the session is open', () => {
     const cancel = cohort.chain.spend(cohort.beacon.round!.frozen!.outpoint);
     expect(typesOf(cohort.wait(10_000))).toEqual(['alarm_raised']);
     cohort.chain.evict(cancel);
-    expect(typesOf(cohort.advance())).toEqual(['presence_asked']);
+    expect(typesOf(cohort.advance())).toEqual(['alarm_cleared', 'presence_asked']);
   });
 
   test('the pinned outpoint reorganized away: it waits for it', async () => {

@@ -184,9 +184,9 @@ describe('refused', () => {
     for (const name of ['a', 'b', 'c']) join(later, name);
     expect(later.state.phase.name).toBe('confirming');
     const late = newMember('late');
-    expect(refusal(later.tell(late, optIn(later, late)))).toMatchObject({ code: 'advert_closed' });
+    expect(refusal(later.tell(late, optIn(later, late)))).toMatchObject({ code: 'cohort_full' });
     deliver(later);
-    expect(refusal(later.tell(late, optIn(later, late)))).toMatchObject({ code: 'advert_closed' });
+    expect(refusal(later.tell(late, optIn(later, late)))).toMatchObject({ code: 'cohort_full' });
   });
 });
 

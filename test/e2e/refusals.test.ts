@@ -141,7 +141,7 @@ test('opt-ins: each reason for which a seat is not given', async () => {
   expect((await bob.ask(bob.optIn())).type).toBe('ack');
   await Promise.all([ada, bob].map(each => each.next('cohort_ready')));
   const late = member();
-  await refuse(late, late.optIn(), 'advert_closed', /takes no more members/);
+  await refuse(late, late.optIn(), 'cohort_full', /seats are taken/);
 });
 
 test('opt-ins: closed and expired adverts, invitations and lists', async () => {
@@ -195,7 +195,7 @@ test('opt-ins: closed and expired adverts, invitations and lists', async () => {
   const short = await advertise({ expires_in: 1 });
   await until('the offer is over', async () => (await show(short.cohort)).phase === 'ended');
   const tardy = short.member();
-  await refuse(tardy, tardy.optIn(), 'advert_closed', /takes no more members/);
+  await refuse(tardy, tardy.optIn(), 'advert_expired', /has expired/);
 });
 
 test('cohort sets, leaving and new transport keys', async () => {
@@ -616,7 +616,7 @@ test('other versions and types: politely refused for members, silence for strang
   await stranger.post(JSON.stringify({ ...grafted, __proto__: { x: 1 }, id: HASH }));
   await ada.send(ada.optIn(), { created_at: Math.floor(Date.now() / 1000) + 3600 });
   // What is answered comes after all that: so the rest was passed over in silence.
-  await refuse(stranger, stranger.optIn(), 'advert_closed', /takes no more members/);
+  await refuse(stranger, stranger.optIn(), 'cohort_full', /seats are taken/);
   expect(stranger.heard).toHaveLength(2);
   expect(await facts(cohort)).toEqual(before);
   expect(advert.cohort).toBe(cohort);
