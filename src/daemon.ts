@@ -52,6 +52,9 @@ const TICK_MS = 1_000;
 /** How often the mempool is looked at while a round or a deposit is waited for. */
 const LOOK_MS = 5_000;
 const MAX_SKEW = 900;
+const PRUNE_MS = 3_600_000;
+/** Seen ids outlive whatever a relay may still replay: gift wraps, which no cursor covers, live for 32 days there. */
+const KEEP_SEEN = 45 * 86_400;
 
 const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
 const now = (): number => Math.floor(Date.now() / 1000);
@@ -205,6 +208,10 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
     void host.lookAll().catch(fail);
   }, TICK_MS);
 
+  const prune = (): void => void orFail(() => store.prune(now(), now() - KEEP_SEEN));
+  prune();
+  const pruning = setInterval(prune, PRUNE_MS);
+
   const find = (name: string): CohortState => {
     const known = host.states();
     const found = known.filter(({ id, advert }) => id === name || advert.terms.id === name);
@@ -320,6 +327,7 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
     failed,
     async stop() {
       clearInterval(timer);
+      clearInterval(pruning);
       stopTips();
       stopListening();
       eye.stop();
