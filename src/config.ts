@@ -105,12 +105,15 @@ function gather({ flags = {}, env, cwd, home = homedir(), tty = true }: ConfigIn
   };
 }
 
-/** Wallets show keys as npub (NIP-19): taken as well as x-only hex. */
+/** Wallets show keys as npub or nprofile (NIP-19), alone or as `nostr:` URIs (NIP-21): taken as well as x-only hex. */
 function toXOnly(entry: unknown): unknown {
-  if (typeof entry !== 'string' || !entry.startsWith('npub1')) return entry;
+  if (typeof entry !== 'string') return entry;
+  const word = entry.trim().replace(/^nostr:/, '');
+  if (!/^(npub|nprofile)1/.test(word)) return entry;
   try {
-    const decoded = nip19.decode(entry);
-    return decoded.type === 'npub' ? decoded.data : entry;
+    const decoded = nip19.decode(word);
+    if (decoded.type === 'npub') return decoded.data;
+    return decoded.type === 'nprofile' ? decoded.data.pubkey : entry;
   } catch {
     return entry;
   }

@@ -1,8 +1,6 @@
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
-import * as nip19 from 'nostr-tools/nip19';
-import { curve } from '#curve';
-import { type Bytes, fromHex, isHex } from '../crypto/index.ts';
 import { isRecord, parseJson } from '../nostr/json.ts';
+import { parseSecretKey } from '../nostr/keys.ts';
 import { normalizeRelayUrl } from '../nostr/url.ts';
 import type { ConfigProblem } from './error.ts';
 
@@ -44,22 +42,6 @@ function readText(
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     return refused(key, `${path} cannot be read (${code})`);
-  }
-}
-
-/** The secret key in a key file's text: 64 lowercase hex digits or an nsec (NIP-19); null if it is neither. */
-export function parseSecretKey(text: string): Bytes | null {
-  const word = text.trim();
-  const secret = word.startsWith('nsec1') ? fromNsec(word) : isHex(word, 32) ? fromHex(word, 32) : null;
-  return secret !== null && curve.isSecretKey(secret) ? secret : null;
-}
-
-function fromNsec(word: string): Bytes | null {
-  try {
-    const decoded = nip19.decode(word);
-    return decoded.type === 'nsec' ? decoded.data : null;
-  } catch {
-    return null;
   }
 }
 

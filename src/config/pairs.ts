@@ -53,6 +53,32 @@ export function impossiblePairs(raw: unknown): ConfigProblem[] {
       'has to be "last" on mainnet: no resolver sees a signal whose OP_RETURN is not last',
     );
 
+  const isBlinded = at(raw, 'advert.privacy') === 'blinded';
+  const isCas = at(raw, 'advert.type') === 'CASBeacon';
+  if (isBlinded && isCas)
+    refuse(
+      'advert.privacy',
+      'has to be "none" for advert.type = "CASBeacon": a map names every DID, only a tree can be blinded',
+    );
+  if (isBlinded && at(raw, 'advert.flow') === 'push')
+    refuse(
+      'advert.privacy',
+      'has to be "none" for advert.flow = "push": in a blinded tree every leaf changes with every signal, so members are asked (flow = "pull")',
+    );
+  if (isBlinded && number('advert.financials.per_announcement') > 0)
+    refuse(
+      'advert.financials.per_announcement',
+      'has to be 0 for advert.privacy = "blinded": nobody can count the announcements of a blinded tree',
+    );
+  if (isCas && at(raw, 'advert.bit_order') === 'lsb')
+    refuse(
+      'advert.bit_order',
+      'has to be "spec" for advert.type = "CASBeacon": lsb is about trees, and a map has none',
+    );
+  const communication = at(raw, 'advert.communication');
+  if (Array.isArray(communication) && new Set(communication).size < communication.length)
+    refuse('advert.communication', 'has to name each scheme once');
+
   if (at(raw, 'chain.backend') === 'bitcoind') {
     const hasCookie = isGiven('chain.cookie_file');
     const hasUser = isGiven('chain.user');

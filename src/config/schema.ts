@@ -5,24 +5,11 @@ import { termsSchema } from '../messages/terms.ts';
 /** What of an advert is made by the daemon, and never configured. */
 const { v, id, btc_network, transport_key, return_address, aggregator_did, proof, ...chosen } = termsSchema.shape;
 
-/** The terms that this version serves; what the wire could say beyond them is refused before anybody agrees to it. */
-export const advertSchema = z.strictObject({
-  ...chosen,
-  type: z.enum(['SMTBeacon']),
-  flow: z.enum(['push']),
-  privacy: z.enum(['none']),
-  communication: z.array(z.enum(['nip44_v2'])).length(1),
-  expires_in: seconds.min(60),
-});
+/** The terms that an operator chooses, each by itself; which of them exclude each other is told by `impossiblePairs`. */
+export const advertSchema = z.strictObject({ ...chosen, expires_in: seconds.min(60) });
 
 /** Keys whose other values exist in the protocol, but not in this version. */
-export const SERVED_ONLY: ReadonlySet<string> = new Set([
-  'advert.type',
-  'advert.flow',
-  'advert.privacy',
-  'advert.policy.type',
-  'advert.communication',
-]);
+export const SERVED_ONLY: ReadonlySet<string> = new Set(['advert.policy.type']);
 
 const path = z.string().min(1).max(4096);
 const secret = z.string().min(1).max(1000);

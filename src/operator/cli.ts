@@ -16,6 +16,7 @@ import type { Finding } from './doctor.ts';
 import { EXIT } from './exit.ts';
 import type { InitResult } from './init.ts';
 import { createLogger } from './logger.ts';
+import { qrText } from './qr.ts';
 import { controlPath, type RunOptions, runDaemon, type StartDaemon } from './run.ts';
 import { type Out, painter, type Style, safeText, wantsColour, withProgress } from './terminal.ts';
 import {
@@ -230,12 +231,23 @@ export async function runCli(world: CliWorld): Promise<number> {
   }
 
   function exportAdvert(advert: AdvertExport, given: Given): number {
-    if (given.has('event') && given.has('document')) throw new UsageError('--event and --document exclude each other');
-    if (given.has('document') && advert.document === null)
+    const [form, other] = ['event', 'document', 'link', 'qr'].filter(name => given.has(name));
+    if (other !== undefined) throw new UsageError(`--${form} and --${other} exclude each other`);
+    if (form === 'qr') return showQr(advert.short_link);
+    if (form === 'document' && advert.document === null)
       return complain('not_found', 'this advert is from before adverts had documents', EXIT.failed);
-    if (given.has('event')) stdout.write(toJson(advert.event));
-    else if (given.has('document')) stdout.write(toJson(advert.document));
+    if (form === 'event') stdout.write(toJson(advert.event));
+    else if (form === 'document') stdout.write(toJson(advert.document));
+    else if (form === 'link') stdout.write(isJson ? toJson(advert.link) : `${safeText(advert.link)}\n`);
     else print(advert, exportView);
+    return EXIT.ok;
+  }
+
+  function showQr(link: string): number {
+    if (isJson) throw new UsageError('--qr draws for people: programs find short_link in --json');
+    const code = qrText(link, { colour: wantsColour(stdout, env) });
+    if (code === null) return complain('too_long', 'the link is too long for a QR code', EXIT.failed);
+    stdout.write(code);
     return EXIT.ok;
   }
 

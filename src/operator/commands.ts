@@ -37,7 +37,7 @@ export const TERM_FLAGS: Readonly<
     { path: string; reads: 'integer' | 'duration' | 'text' | 'list' | 'yes'; value?: string; help: string }
   >
 > = {
-  type: { path: 'type', reads: 'text', value: 'TYPE', help: 'SMTBeacon.' },
+  type: { path: 'type', reads: 'text', value: 'TYPE', help: 'SMTBeacon; or CASBeacon, a map that every member sees.' },
   min: { path: 'cohort_size.min', reads: 'integer', value: 'N', help: 'Fewest members.' },
   max: {
     path: 'cohort_size.max',
@@ -99,9 +99,24 @@ export const TERM_FLAGS: Readonly<
     value: 'WHO',
     help: 'Who funds the beacon address: operator, members or anyone.',
   },
-  flow: { path: 'flow', reads: 'text', value: 'FLOW', help: 'push.' },
-  privacy: { path: 'privacy', reads: 'text', value: 'KIND', help: 'none.' },
-  'bit-order': { path: 'bit_order', reads: 'text', value: 'ORDER', help: 'spec; or lsb, for old software.' },
+  flow: {
+    path: 'flow',
+    reads: 'text',
+    value: 'FLOW',
+    help: 'push: wallets send updates when they have them; or pull: every round asks all of them.',
+  },
+  privacy: {
+    path: 'privacy',
+    reads: 'text',
+    value: 'KIND',
+    help: 'none; or blinded: no DID and no update is ever seen here. Needs SMTBeacon and pull.',
+  },
+  'bit-order': {
+    path: 'bit_order',
+    reads: 'text',
+    value: 'ORDER',
+    help: 'spec; or lsb, for old software. Needs SMTBeacon.',
+  },
   'signal-output': {
     path: 'signal_output',
     reads: 'text',
@@ -111,7 +126,12 @@ export const TERM_FLAGS: Readonly<
   policy: { path: 'policy.type', reads: 'text', value: 'POLICY', help: 'keypath.' },
   admission: { path: 'admission', reads: 'text', value: 'WHO', help: 'open, allowlist or invite.' },
   'unproven-dids': { path: 'unproven_dids', reads: 'yes', help: 'Take DIDs without proof of control.' },
-  communication: { path: 'communication', reads: 'list', value: 'SCHEME', help: 'nip44_v2.' },
+  communication: {
+    path: 'communication',
+    reads: 'list',
+    value: 'SCHEMES',
+    help: 'How messages may travel, separated by commas: nip44_v2, nip04, nip59.',
+  },
   'expires-in': { path: 'expires_in', reads: 'duration', value: 'TIME', help: 'How long the offer stands.' },
 };
 
@@ -174,7 +194,9 @@ set of terms is another advert. Times are seconds, or 90s, 15m, 2h, 1d.`,
       summary: 'Show an advert for use outside Nostr: its link, its signed event, its document with proof.',
       options: {
         event: { help: 'Only the signed event, as JSON: what a wallet reads from a file.' },
-        document: { help: 'Only the document with its proof, as JSON.' },
+        document: { help: 'Only the document with its proof, as JSON: to stand on a website or in print.' },
+        link: { help: 'Only the nostr+btcr2:// string, for `btcr2-wallet join`.' },
+        qr: { help: 'The short string as a QR code, for a terminal.' },
       },
     },
     { name: 'cohort list', summary: 'List the cohorts.' },

@@ -67,6 +67,14 @@ poll_ms = ${at(defaults, 'chain.poll_ms')}
 
 # What an advert says unless \`advert create\` is told otherwise. Times in seconds, amounts in satoshis.
 [advert]
+# SMTBeacon: each member sees its own part of a tree. CASBeacon: all see one map.
+type = "SMTBeacon"
+# push: wallets send updates when they have them. pull: each round asks every member first.
+flow = "push"
+# none; blinded hides DIDs and updates from this aggregator too, and needs SMTBeacon, pull and per_announcement = 0.
+privacy = "none"
+# How messages may travel: nip44_v2; also nip04 (old clients) and nip59 (gift wraps).
+communication = ["nip44_v2"]
 # Most that one signal may pay to miners (${sats(number('fee_cap'))}; a signal has 154 vB).
 fee_cap = ${number('fee_cap')}
 # Who sends money to the beacon address: operator, members or anyone.
@@ -111,7 +119,7 @@ per_announcement = 0
 [admission]
 # Words that let their bearers in. They are secrets: keep this file at mode 600, or use invites_file (one a line).
 invites = []
-# Keys (npub or 64 hex digits) that may let wallets in.
+# Keys (npub, nprofile or 64 hex digits) that may let wallets in.
 allowlist = []
 
 [profile]

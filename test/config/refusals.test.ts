@@ -82,23 +82,43 @@ describe('what is wrong is told by its key, with what is allowed', () => {
       /^advert\.latency\.nonce: has to be at least the 90 s of chain\.poll_ms/,
     ],
     [
-      'CAS beacons',
-      `${BASE}[advert]\ntype = "CASBeacon"\n`,
-      /^advert\.type: has to be "SMTBeacon", .*: this version serves nothing else$/,
+      'another beacon',
+      `${BASE}[advert]\ntype = "SMTAggregatorBeacon"\n`,
+      /^advert\.type: has to be one of "SMTBeacon"/,
+    ],
+    ['another flow', `${BASE}[advert]\nflow = "both"\n`, /^advert\.flow: has to be one of "push", "pull"/],
+    [
+      'a blinded map',
+      `${BASE}[advert]\ntype = "CASBeacon"\nflow = "pull"\nprivacy = "blinded"\n`,
+      /^advert\.privacy: has to be "none" for advert\.type = "CASBeacon"/,
     ],
     [
-      'pull flow',
-      `${BASE}[advert]\nflow = "pull"\n`,
-      /^advert\.flow: has to be "push", .*this version serves nothing else/,
+      'a blinded tree that nobody is asked about',
+      `${BASE}[advert]\nprivacy = "blinded"\n`,
+      /^advert\.privacy: has to be "none" for advert\.flow = "push"/,
     ],
-    ['blinded trees', `${BASE}[advert]\nprivacy = "blinded"\n`, /^advert\.privacy: has to be "none"/],
+    [
+      'a price for what nobody can count',
+      `${BASE}[advert]\nflow = "pull"\nprivacy = "blinded"\n[advert.financials]\nper_announcement = 5\n`,
+      /^advert\.financials\.per_announcement: has to be 0 for advert\.privacy = "blinded"/,
+    ],
+    [
+      'a bit order for a map',
+      `${BASE}[advert]\ntype = "CASBeacon"\nbit_order = "lsb"\n`,
+      /^advert\.bit_order: has to be "spec" for advert\.type = "CASBeacon"/,
+    ],
     ['fallback policy', `${BASE}[advert.policy]\ntype = "fallback"\n`, /^advert\.policy\.type: has to be "keypath"/],
     [
-      'NIP-04',
-      `${BASE}[advert]\ncommunication = ["nip04"]\n`,
-      /^advert\.communication\[0\]: has to be "nip44_v2", .*serves nothing else/,
+      'a scheme that is none',
+      `${BASE}[advert]\ncommunication = ["nip44"]\n`,
+      /^advert\.communication\[0\]: has to be one of "nip44_v2", "nip04", "nip59"/,
     ],
-    ['both schemes', `${BASE}[advert]\ncommunication = ["nip44_v2", "nip04"]\n`, /^advert\.communication/],
+    ['no scheme', `${BASE}[advert]\ncommunication = []\n`, /^advert\.communication/],
+    [
+      'a scheme twice',
+      `${BASE}[advert]\ncommunication = ["nip04", "nip04"]\n`,
+      /^advert\.communication: has to name each scheme once/,
+    ],
     ['nobody on the list', `${BASE}[advert]\nadmission = "allowlist"\n`, /^admission\.allowlist: is empty/],
     ['no invites', `${BASE}[advert]\nadmission = "invite"\n`, /^admission\.invites: is empty/],
     [
@@ -151,7 +171,7 @@ describe('what is wrong is told by its key, with what is allowed', () => {
 
   test('all problems are told at once', () => {
     folder = makeFolder(
-      `typo = 1\n${BASE}poll_ms = "x"\n[advert]\nfee_cap = 1\nflow = "pull"\n[advert.frequency]\ninterval = 1\nmin_interval = 2\n`,
+      `typo = 1\n${BASE}poll_ms = "x"\n[advert]\nfee_cap = 1\nflow = "both"\n[advert.frequency]\ninterval = 1\nmin_interval = 2\n`,
     );
     folder.write('relays.json', '["http://a"]');
     chmodSync(folder.path('identity.key'), 0o644);

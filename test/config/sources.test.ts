@@ -72,6 +72,17 @@ describe('a configuration that loads', () => {
     expect(folder.load().relays).toEqual(['wss://relay.example']);
   });
 
+  test('takes nprofiles and nostr: URIs on the allowlist, and no secret key', () => {
+    const nprofile = nip19.nprofileEncode({ pubkey: XONLY, relays: ['wss://relay.example'] });
+    folder = makeFolder(`${BASE}[admission]\nallowlist = ["${nprofile}", "nostr:${nip19.npubEncode(XONLY)}"]\n`);
+    expect(folder.load().admission.allowlist).toEqual([XONLY, XONLY]);
+    const nsec = nip19.nsecEncode(new Uint8Array(32).fill(3));
+    folder.write('btcr2-aggregator.toml', `${BASE}[admission]\nallowlist = ["${nsec}"]\n`);
+    const problems = folder.problems();
+    expect(problems).toEqual([expect.stringMatching(/^admission\.allowlist\[0\]: /)]);
+    expect(problems.join()).not.toContain(nsec);
+  });
+
   test('takes npubs on the allowlist', () => {
     folder = makeFolder(`${BASE}[admission]\nallowlist = ["${nip19.npubEncode(XONLY)}", "${XONLY}"]\n`);
     expect(folder.load().admission.allowlist).toEqual([XONLY, XONLY]);

@@ -295,9 +295,11 @@ describe('the running aggregator', () => {
       /^ADVERT +COHORT[^\n]*\nfirst +\S{12} +SMTBeacon +open +0 of 2–4/,
     );
 
-    const refused = await cli('advert', 'create', '--type', 'CASBeacon', '--min', '9', '--max', '3');
+    const refused = await cli('advert', 'create', '--privacy', 'blinded', '--min', '9', '--max', '3');
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toMatch(/type: has to be "SMTBeacon".*cohort_size\.min: has to be at most/);
+    expect(refused.stderr).toMatch(
+      /cohort_size\.min: has to be at most.*privacy: has to be "none" for advert\.flow = "push"/,
+    );
     expect((await cli('cohort', 'show', 'nobody')).code).toBe(1);
     expect((await cli('round', 'open', 'first')).code).toBe(1);
     expect((await cli('round', 'list', 'first')).stdout).toBe('No rounds yet.\n');

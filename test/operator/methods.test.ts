@@ -83,8 +83,9 @@ describe('a new advert', () => {
   });
 
   test.each([
-    [{ type: 'CASBeacon' }, /^invalid_terms: type: has to be "SMTBeacon"/],
-    [{ flow: 'pull', privacy: 'blinded' }, /flow: .*; privacy: /],
+    [{ type: 'IPFSBeacon' }, /^invalid_terms: type: has to be one of "SMTBeacon", "CASBeacon"/],
+    [{ type: 'CASBeacon', privacy: 'blinded' }, /privacy: .*CASBeacon.*; privacy: .*flow = "push"/],
+    [{ type: 'CASBeacon', bit_order: 'lsb' }, /bit_order: has to be "spec"/],
     [{ cohort_size: { min: 9, max: 3 } }, /cohort_size\.min: has to be at most advert\.cohort_size\.max/],
     [{ frequency: { min_interval: 999_999 } }, /frequency\.min_interval: has to be at most/],
     [{ admission: 'invite' }, /admission\.invites: is empty/],

@@ -10,6 +10,7 @@ import { painter } from '../../src/operator/terminal.ts';
 import { advertTable, cohortTable, cohortView, roundTable, roundView, statusView } from '../../src/operator/views.ts';
 import { advert, COHORT, cohort, configIn, detail, exported, fakeApi, NOW, round, status } from './daemon.ts';
 import { runHere } from './here.ts';
+import { readQr } from './read-qr.ts';
 
 const view = { paint: painter(false), now: NOW };
 const ESCAPE = String.fromCharCode(27);
@@ -150,6 +151,9 @@ describe('commands to a running daemon', () => {
     expect(JSON.parse((await served(['advert', 'export', 'demo', '--event'])).stdout)).toEqual(exported.event);
     expect((await served(['advert', 'export', 'demo', '--document'])).code).toBe(1);
     expect((await served(['advert', 'export', 'demo', '--document', '--event'])).code).toBe(2);
+    expect((await served(['advert', 'export', 'demo', '--link'])).stdout).toBe('nostr+btcr2://long\n');
+    expect(readQr((await served(['advert', 'export', 'demo', '--qr'])).stdout)).toBe('nostr+btcr2://short');
+    expect((await served(['advert', 'export', 'demo', '--qr', '--json'])).code).toBe(2);
   });
 
   test('a refusal of the daemon is told with its reason, and ends with 1', async () => {
