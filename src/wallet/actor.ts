@@ -22,7 +22,7 @@ import {
   type WalletEvent,
   type WalletState,
 } from './core.ts';
-import { sendSetAck } from './joining.ts';
+import { sendSetAck, setAddress } from './joining.ts';
 import { buriedSignals, ownAddresses } from './singleton.ts';
 
 /** One log for the whole wallet: its DIDs and its cohorts depend on each other. */
@@ -142,7 +142,10 @@ export function createActor(options: ActorOptions): Actor {
     for (const event of events) apply(event);
     state = next;
     if (outbox.length > 0) options.onStored();
-    for (const event of events) options.onEvent(event);
+    for (const event of events) {
+      if (event.type === 'session_lost') jar.forget(event.session_id);
+      options.onEvent(event);
+    }
     for (const hex of submits) submit(hex);
     for (const watcher of watchers) watcher();
     return null;
@@ -242,8 +245,8 @@ export function createActor(options: ActorOptions): Actor {
 
   /** Addresses that a message makes the wallet look at. */
   function addressFor(envelope: Envelope): string | null {
-    if (envelope.type === 'cohort_set') return envelope.body.beacon_address;
     const membership = state.cohorts.get(envelope.cohort);
+    if (envelope.type === 'cohort_set') return membership ? setAddress(envelope.body, membership) : null;
     const beacon = membership && beaconOf(membership);
     const matters = envelope.type === 'authorize_beacon_signal_request' || envelope.type === 'proofs';
     return beacon && matters ? beacon.beacon_address : null;

@@ -47,6 +47,12 @@ export function decideSet(membership: Membership, body: CohortSet, env: Env): De
 const sameSet = (set: ProposedSet, body: CohortSet): boolean =>
   set.beacon_address === body.beacon_address && set.participant_pubkeys.join() === body.participant_pubkeys.join();
 
+/** The address that the keys of a set make; null where they make none. A node is never asked about one that was only named. */
+export function setAddress(body: CohortSet, membership: Membership): string | null {
+  const own = recompute(body, membership);
+  return typeof own === 'string' ? null : own.beacon_address;
+}
+
 function recompute(body: CohortSet, membership: Membership): Omit<ProposedSet, 'attempt'> | string {
   try {
     const own = beaconOfKeys(body.participant_pubkeys, membership.terms.btc_network);
