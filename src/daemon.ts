@@ -6,7 +6,7 @@ import { curve } from '#curve';
 import { bitcoindChain, type Chain, esploraChain, requireNetwork } from './chain/index.ts';
 import type { CohortState } from './cohort/index.ts';
 import type { Config } from './config.ts';
-import { fromHex, sha256, toHex, utf8 } from './crypto/index.ts';
+import { sha256, toHex, utf8 } from './crypto/index.ts';
 import { didOfIdentity } from './nostr/advert.ts';
 import { verifyAdvertDocument } from './nostr/advert-document.ts';
 import { encodeAdvertLink } from './nostr/advert-link.ts';
@@ -21,6 +21,7 @@ import {
   type NostrEvent,
   schemeOfKind,
 } from './nostr/index.ts';
+import { parseSecretKey } from './nostr/keys.ts';
 import { nodeSocket } from './nostr/websocket-node.ts';
 import { type AggregatorApi, OperatorError } from './operator/api.ts';
 import {
@@ -35,7 +36,7 @@ import {
 import { createEye } from './shell/eye.ts';
 import { keepHearing } from './shell/hearing.ts';
 import { createHost } from './shell/host.ts';
-import { openKeyFile } from './shell/keystore.ts';
+import { KeyFileError, openKeyFile } from './shell/keystore.ts';
 import { createMail } from './shell/mail.ts';
 import { advertSummary, cohortDetail, cohortSummary, roundDetails, roundSummaries } from './shell/views.ts';
 import { openStore } from './store/index.ts';
@@ -64,9 +65,9 @@ export const chainOf = (config: Config['chain']): Chain =>
 
 function readIdentity(path: string): Identity {
   const secretOf = (): Uint8Array => {
-    const text = readFileSync(path, 'utf8').trim();
-    const decoded = text.startsWith('nsec1') ? nip19.decode(text) : null;
-    return decoded?.type === 'nsec' ? decoded.data : fromHex(text, 32);
+    const secret = parseSecretKey(readFileSync(path, 'utf8'));
+    if (secret === null) throw new KeyFileError(`${path} does not hold one secret key`);
+    return secret;
   };
   const lend: Identity['lend'] = use => {
     const secret = secretOf();
