@@ -103,10 +103,12 @@ export function createHost(options: HostOptions): Host {
   const lookups = new Map<string, Promise<void>>();
 
   for (const stream of store.streams()) {
-    let state: CohortState | null = null;
-    for (const row of store.read(stream)) state = evolve(state, { ...(row.body as CohortEvent), at: row.at });
-    if (state) adopt(stream, state);
     sequences.set(stream, Number(store.meta(`seq:${stream}`) ?? 0));
+    guarded(stream, () => {
+      let state: CohortState | null = null;
+      for (const row of store.read(stream)) state = evolve(state, { ...(row.body as CohortEvent), at: row.at });
+      if (state) adopt(stream, state);
+    });
   }
 
   function adopt(cohort: string, state: CohortState): void {
