@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # Two stages: one compiles, the other carries what runs and nothing else.
-ARG BASE=node:24-bookworm-slim
+ARG BASE=node:lts-slim
 
 FROM ${BASE} AS build
 WORKDIR /app
