@@ -96,7 +96,17 @@ export function createWallet(parts: WalletParts): Wallet {
   });
   failed.catch(() => {});
 
-  const eye = chain && createEye(chain, { pollMs: parts.pollMs ?? 1_000, log });
+  let height: number | null = null;
+  /** The chain, noting each tip that is seen: what the status shows. */
+  const watched = chain && {
+    ...chain,
+    async tip() {
+      const tip = await chain.tip();
+      height = tip.height;
+      return tip;
+    },
+  };
+  const eye = watched && createEye(watched, { pollMs: parts.pollMs ?? 1_000, log });
   const mail = createMail({ lend: keys.lend, random, maxMessageBytes: () => net?.relays.maxMessageBytes() ?? null });
   const actor = createActor({
     store,
@@ -628,7 +638,7 @@ export function createWallet(parts: WalletParts): Wallet {
     status: () => ({
       network,
       relays: (net?.relays.urls ?? urls()).map(url => ({ url, connected: net?.relays.isConnected(url) ?? false })),
-      chain: { kind: chain?.kind ?? 'none', height: null },
+      chain: { kind: chain?.kind ?? 'none', height },
       cohorts: cohortViews(actor.state()),
       dids: didViews(actor.state()),
     }),

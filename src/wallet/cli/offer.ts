@@ -41,6 +41,16 @@ const ADMISSION: Readonly<Record<Terms['admission'], string>> = {
   invite: 'those with an invitation code (--invite)',
 };
 
+const FLOW: Readonly<Record<Terms['flow'], string>> = {
+  push: 'sent when there are any',
+  pull: 'asked for before each signal, of every member',
+};
+
+const VIEW: Readonly<Record<Terms['privacy'], string>> = {
+  none: 'in view of the aggregator, unless their hashes alone are sent (update --bare)',
+  blinded: 'blinded: the aggregator sees neither DIDs nor updates',
+};
+
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
 
 /** 735000 → `735 kB`. */
@@ -79,7 +89,11 @@ export function offerRows({ terms, ...advert }: Advert, now: number): [string, s
     ],
     ['policy', `${terms.policy.type}: only all members together can spend from the address`],
     ['DIDs', `${range(dids.min, dids.max)} a member${terms.unproven_dids ? ', taken without proof of control' : ''}`],
-    ['updates', terms.privacy === 'blinded' ? `${terms.flow}, blinded` : `${terms.flow}, in view of the aggregator`],
+    ['updates', `${FLOW[terms.flow]}; ${VIEW[terms.privacy]}`],
+    ...(terms.bit_order === 'lsb'
+      ? [['bit order', 'lsb, as in older software: resolve with --legacy --bit-order lsb'] satisfies [string, string]]
+      : []),
+    ['messages', terms.communication.join(', ')],
     [
       'a year',
       `about ${thousands(year.signals)} signals, so ${bytes(year.proof_bytes)} of proofs for each DID, to be kept for ever; ` +

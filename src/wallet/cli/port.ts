@@ -1,12 +1,14 @@
-import type { WalletApi } from '../api.ts';
+import type { SingletonApi, WalletApi } from '../api.ts';
 
 type Asked<F> = F extends (...parameters: infer P) => infer R ? (...parameters: P) => Promise<Awaited<R>> : never;
 
 /** A wallet as the commands see it, whether it is open in this process or behind another one's socket. */
-export type WalletPort = { [Method in keyof WalletApi]: Asked<WalletApi[Method]> };
+export type WalletPort = {
+  [Method in keyof (WalletApi & SingletonApi)]: Asked<(WalletApi & SingletonApi)[Method]>;
+};
 
 /** The port of a wallet that is open in this process. */
-export const localPort = (wallet: WalletApi): WalletPort => ({
+export const localPort = (wallet: WalletApi & SingletonApi): WalletPort => ({
   discover: query => wallet.discover(query),
   join: request => wallet.join(request),
   ready: cohort => wallet.ready(cohort),
@@ -14,6 +16,8 @@ export const localPort = (wallet: WalletApi): WalletPort => ({
   createDid: request => wallet.createDid(request),
   register: request => wallet.register(request),
   update: request => wallet.update(request),
+  announce: request => wallet.announce(request),
+  fundingAddress: did => wallet.fundingAddress(did),
   sidecar: async did => wallet.sidecar(did),
   resolve: request => wallet.resolve(request),
   status: async () => wallet.status(),

@@ -51,6 +51,20 @@ export const findCohort = (reference: string, cohorts: readonly CohortView[]): C
 export const findAdvert = (reference: string, adverts: readonly AdvertView[]): AdvertView =>
   pick('advert', reference, adverts, ({ advert }) => [advert.cohort, advert.terms.id, advert.event.id]);
 
+/** The only advert of a link or a file. Throws Refused `unknown` or `ambiguous`. */
+export function onlyAdvert(adverts: readonly AdvertView[]): AdvertView {
+  if (adverts.length === 1) return adverts[0]!;
+  if (adverts.length === 0)
+    throw new Refused(
+      'unknown',
+      "no advert found there for this wallet's network: none that verifies, or no relay has it",
+    );
+  throw new Refused(
+    'ambiguous',
+    `several adverts: name one with --file: ${adverts.map(({ advert }) => advert.terms.id).join(', ')}`,
+  );
+}
+
 /** The only cohort that a command can mean where none was named. Throws Refused `which_cohort`, listing them. */
 export function onlyCohort(cohorts: readonly CohortView[]): CohortView {
   if (cohorts.length === 1) return cohorts[0]!;

@@ -53,6 +53,8 @@ export function remotePort(socket: string): WalletPort {
     createDid: request => ask('createDid', request),
     register: request => ask('register', request),
     update: request => ask('update', request),
+    announce: request => ask('announce', request),
+    fundingAddress: did => ask('fundingAddress', did),
     sidecar: did => ask('sidecar', did),
     async resolve(request) {
       type Answer = { resolution: Resolution } | { error: { code: string; message: string; detail?: unknown } };

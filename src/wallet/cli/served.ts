@@ -39,13 +39,21 @@ const didRequest = z.strictObject({
   singleton: z.boolean().optional(),
 });
 const registerRequest = z.strictObject({ did: text, cohort: text });
-const updateRequest = z.strictObject({ did: text, patch: patchSchema, cohorts: z.array(text).optional() });
+const viaSingleton = {
+  via: z.literal('singleton').optional(),
+  feeCapSats: z.int().min(1).optional(),
+  cohorts: z.array(text).optional(),
+};
+const updateRequest = z.strictObject({ did: text, patch: patchSchema, bare: z.boolean().optional(), ...viaSingleton });
+const announceRequest = z.strictObject({ did: text, announcement: text.optional(), ...viaSingleton });
 const resolveRequest = z.strictObject({
   did: text,
   sidecar: z.unknown().optional(),
   versionId: text.optional(),
   versionTime: text.optional(),
   minConf: z.number().optional(),
+  bitOrder: z.enum(['spec', 'lsb']).optional(),
+  legacy: z.boolean().optional(),
 });
 
 /** A missing member and one that is undefined are two things to a type, but not to a wallet. */
@@ -78,8 +86,8 @@ async function told<T>(run: () => Promise<T>): Promise<T> {
 }
 
 /**
- * The methods of WalletApi for a control socket. Parameters are the method's argument, alone or in an array; `ready`,
- * `leave` and `sidecar` take the name itself or an object with it. Refusals have WalletError's codes, and those of
+ * The methods of WalletApi and SingletonApi for a control socket. Parameters are the method's argument, alone or in an
+ * array; `ready`, `leave`, `fundingAddress` and `sidecar` take the name itself or an object with it. Refusals have WalletError's codes, and those of
  * did:btcr2 in lower case. `ping` tells that the wallet is held; `tryResolve` is `resolve` with failures as values, which
  * keep their detail.
  */
@@ -96,6 +104,8 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
     createDid: async params => port.createDid(defined(take(didRequest, params))),
     register: async params => port.register(take(registerRequest, params)),
     update: async params => port.update(defined(take(updateRequest, params))),
+    announce: async params => port.announce(defined(take(announceRequest, params))),
+    fundingAddress: async params => port.fundingAddress(take(named('did'), params)),
     sidecar: async params => port.sidecar(take(named('did'), params)),
     resolve: async params => port.resolve(defined(take(resolveRequest, params))),
     tryResolve: async params => {

@@ -1,7 +1,7 @@
 import { duration, plural, relativeTime, sats, shortId, table } from '../../../operator/terminal.ts';
 import type { AdvertView } from '../../api.ts';
 import { ADVERT_SOURCE, advertSource, findAdverts, networkFlag } from '../advert-source.ts';
-import { type Command, EXIT, isSet, NETWORKING } from '../command.ts';
+import { type Command, EXIT, isSet, NETWORKING, textFlag } from '../command.ts';
 import { hint, paintOf, type Reader, writeJson } from '../io.ts';
 import { withWallet } from '../open.ts';
 
@@ -11,19 +11,21 @@ export const discover: Command = {
   summary: 'list the adverts of aggregators, verified',
   details: [
     'Every advert that is listed carries a valid signature by the key of the aggregator DID that it names. That says who',
-    'offers the cohort, not whether they can be trusted to keep it running.',
+    'offers the cohort, not whether they can be trusted to keep it running. --file and --link take what an aggregator',
+    'exported: the event of an advert, its document, or its nostr+btcr2:// string.',
   ].join('\n'),
   options: {
     network: { type: 'string', value: 'NET', help: "another network than the wallet's" },
     all: { type: 'boolean', help: 'also those that are full, closed, cancelled or over' },
+    link: { type: 'string', value: 'LINK', help: 'read the advert of a nostr+btcr2:// string instead of from relays' },
     ...ADVERT_SOURCE,
     ...NETWORKING,
   },
   async run(invocation) {
     const network = networkFlag(invocation);
     const query = { all: isSet(invocation, 'all'), ...(network === undefined ? {} : { network }) };
-    const source = advertSource(invocation);
-    const adverts = await withWallet(invocation, { online: 'seconds' in source }, ({ port }) =>
+    const source = advertSource(invocation, textFlag(invocation, 'link'));
+    const adverts = await withWallet(invocation, { online: source.from === 'relays' }, ({ port }) =>
       findAdverts(invocation, port, source, query),
     );
     if (invocation.json) writeJson(invocation, adverts.map(jsonOf));

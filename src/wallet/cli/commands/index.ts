@@ -1,7 +1,9 @@
 import type { Command } from '../command.ts';
+import { announce } from './announce.ts';
 import { didCreate } from './did-create.ts';
 import { didList } from './did-list.ts';
 import { discover } from './discover.ts';
+import { funding } from './funding.ts';
 import { init } from './init.ts';
 import { join } from './join.ts';
 import { leave } from './leave.ts';
@@ -22,6 +24,8 @@ export const COMMANDS: readonly Command[] = [
   didList,
   register,
   update,
+  announce,
+  funding,
   run,
   status,
   sidecar,

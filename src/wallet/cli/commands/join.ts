@@ -1,23 +1,29 @@
+import type { Scheme } from '../../../messages/index.ts';
 import type { Advert } from '../../../nostr/advert.ts';
 import { fields, plural } from '../../../operator/terminal.ts';
-import { ADVERT_SOURCE, advertSource, findAdverts } from '../advert-source.ts';
+import { ADVERT_SOURCE, findAdverts, sourceOfWord } from '../advert-source.ts';
 import { type Command, EXIT, type Invocation, isSet, NETWORKING, Refused, textFlag, UsageError } from '../command.ts';
 import { hint, paintOf, waiting, writeJson, writeLines } from '../io.ts';
 import { N_OF_N, offerRows, yearlyCost } from '../offer.ts';
 import { withWallet } from '../open.ts';
-import { findAdvert } from '../refs.ts';
+import { findAdvert, onlyAdvert } from '../refs.ts';
 
 export const join: Command = {
   name: 'join',
   arguments: ['ADVERT'],
   summary: "take a seat in an advert's cohort",
   details: [
-    'ADVERT is the id of an advert or of its cohort, or a unique beginning. The terms are shown first; without a terminal',
-    'to ask at, --yes agrees to them. With --wait the command ends when the cohort stands; without it, let',
-    '`btcr2-wallet run` answer what comes next.',
+    'ADVERT is the id of an advert or of its cohort, or a unique beginning; or a nostr+btcr2:// string; or a file with one',
+    'advert. The terms are shown first; without a terminal to ask at, --yes agrees to them. With --wait the command ends',
+    'when the cohort stands; without it, let `btcr2-wallet run` answer what comes next.',
   ].join('\n'),
   options: {
     invite: { type: 'string', value: 'CODE', help: 'invitation code, where the advert asks for one' },
+    scheme: {
+      type: 'string',
+      value: 'SCHEME',
+      help: 'how messages travel: nip44_v2 (unless told), nip04 or nip59, if the advert takes it',
+    },
     yes: { type: 'boolean', short: 'y', help: 'agree to the terms without being asked' },
     wait: { type: 'boolean', help: 'wait until the cohort stands' },
     ...ADVERT_SOURCE,
@@ -27,17 +33,20 @@ export const join: Command = {
     const { json } = invocation;
     if (!isSet(invocation, 'yes') && (json || invocation.io.ask === null))
       throw new UsageError('join asks before it agrees to anything: give --yes where nobody can be asked', 'join');
-    const source = advertSource(invocation);
+    const scheme = schemeFlag(invocation);
+    const { source, reference } = sourceOfWord(invocation, invocation.positionals[0]!);
     return withWallet(invocation, { online: true }, async ({ port, isRunning }) => {
-      const { advert } = findAdvert(
-        invocation.positionals[0]!,
-        await findAdverts(invocation, port, source, { all: true }),
-      );
+      const adverts = await findAdverts(invocation, port, source, { all: true });
+      const { advert } = reference === null ? onlyAdvert(adverts) : findAdvert(reference, adverts);
       refuseOver(advert, invocation.io.now());
       if (!json) invocation.io.out.write(offerText(invocation, advert));
       await agree(invocation);
       const invite = textFlag(invocation, 'invite');
-      const joining = port.join({ advert, ...(invite === undefined ? {} : { invite }) });
+      const joining = port.join({
+        advert,
+        ...(invite === undefined ? {} : { invite }),
+        ...(scheme === undefined ? {} : { scheme }),
+      });
       const seat = await waiting(invocation, "waiting for the aggregator's answer", joining);
       if (!json) writeLines(invocation, [`joined ${advert.terms.id} as ${seat.participant_pk}`]);
       if (!isSet(invocation, 'wait')) {
@@ -57,6 +66,16 @@ export const join: Command = {
     });
   },
 };
+
+const SCHEMES: readonly Scheme[] = ['nip44_v2', 'nip04', 'nip59'];
+
+function schemeFlag(invocation: Invocation): Scheme | undefined {
+  const text = textFlag(invocation, 'scheme');
+  const scheme = SCHEMES.find(name => name === text);
+  if (text !== undefined && scheme === undefined)
+    throw new UsageError(`--scheme is one of ${SCHEMES.join(', ')}`, 'join');
+  return scheme;
+}
 
 function refuseOver(advert: Advert, now: number): void {
   if (advert.status !== 'open') throw new Refused('not_open', `the advert is ${advert.status}`);

@@ -5,7 +5,17 @@ import { plural } from '../../../operator/terminal.ts';
 import { signalSource } from '../../../shell/source.ts';
 import type { DidView } from '../../api.ts';
 import { type ChainConfig, chainOfSources, loadWalletConfig, readConfigFile } from '../../config.ts';
-import { type Command, EXIT, type Invocation, NETWORKING, numberFlag, Refused, textFlag } from '../command.ts';
+import {
+  type Command,
+  EXIT,
+  type Invocation,
+  isSet,
+  NETWORKING,
+  numberFlag,
+  Refused,
+  textFlag,
+  UsageError,
+} from '../command.ts';
 import { readJsonFile } from '../files.ts';
 import { hint, waiting, writeJson, writeLines } from '../io.ts';
 import { homeOf, openChain, sourcesOf, untilTold, withWallet } from '../open.ts';
@@ -23,6 +33,8 @@ export const resolve: Command = {
     sidecar: { type: 'string', value: 'FILE', help: 'sidecar data (JSON)' },
     'version-id': { type: 'string', value: 'N', help: 'the version to resolve, from 1' },
     'version-time': { type: 'string', value: 'T', help: 'the version at this time, such as 2026-01-31T12:00:00Z' },
+    'bit-order': { type: 'string', value: 'ORDER', help: 'spec; or lsb, for trees of older software, with --legacy' },
+    legacy: { type: 'boolean', help: 'as older software resolves: the whole history of an added beacon counts' },
     'min-conf': { type: 'string', value: 'N', help: 'confirmations that a signal needs; 6 unless told' },
     ...NETWORKING,
   },
@@ -41,10 +53,19 @@ function optionsOf(invocation: Invocation): ResolveOptions {
   const versionId = textFlag(invocation, 'version-id');
   const versionTime = textFlag(invocation, 'version-time');
   const minConf = numberFlag(invocation, 'min-conf', 0);
+  const bitOrder = textFlag(invocation, 'bit-order');
+  const legacy = isSet(invocation, 'legacy');
+  if (bitOrder !== undefined && bitOrder !== 'spec' && bitOrder !== 'lsb')
+    throw new UsageError('--bit-order is spec or lsb', 'resolve');
+  // Read in the wrong order, a good proof is no proof: nobody is to meet lsb without having asked for the old ways.
+  if (bitOrder === 'lsb' && !legacy)
+    throw new UsageError('--bit-order lsb is a legacy form: it needs --legacy', 'resolve');
   return {
     ...(versionId === undefined ? {} : { versionId }),
     ...(versionTime === undefined ? {} : { versionTime }),
     ...(minConf === undefined ? {} : { minConf }),
+    ...(bitOrder === undefined ? {} : { bitOrder }),
+    ...(legacy ? { legacy } : {}),
   };
 }
 

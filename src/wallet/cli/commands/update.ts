@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { type Patch, patchSchema } from '../../../did/index.ts';
-import { type Command, EXIT, type Invocation, listFlag, NETWORKING, textFlag, UsageError } from '../command.ts';
+import { type Command, EXIT, type Invocation, isSet, NETWORKING, textFlag, UsageError } from '../command.ts';
 import { parseJson, readFileText } from '../files.ts';
-import { waiting, writeJson, writeLines } from '../io.ts';
+import { waiting } from '../io.ts';
 import { withWallet } from '../open.ts';
-import { findCohort, findDid } from '../refs.ts';
+import { findDid } from '../refs.ts';
+import { cohortsOf, SENDING, showAnnounced, viaOf } from '../sending.ts';
 
 export const update: Command = {
   name: 'update',
@@ -15,31 +16,28 @@ export const update: Command = {
     `  '[{"op":"add","path":"/alsoKnownAs","value":["https://example.com"]}]'`,
     'The DID is resolved afresh, the update is tried out before it leaves, and a newer update of a version replaces an',
     'older one only until a round has taken that up. To deactivate a DID for good: add /deactivated with the value true.',
+    '',
+    "--via singleton announces it at once by the beacon under the DID's own key, which has to hold the fee (see `funding`):",
+    'the way into a cohort for a k identifier, and the way out of one that is dead.',
   ].join('\n'),
   options: {
     patch: { type: 'string', value: 'JSON|@FILE', help: 'what to change' },
-    cohort: {
-      type: 'string',
-      multiple: true,
-      value: 'COHORT',
-      help: 'only to this cohort; all that hold the DID unless told',
-    },
+    ...SENDING,
+    bare: { type: 'boolean', help: 'send its hash alone: the aggregator never learns what it says' },
     ...NETWORKING,
   },
   async run(invocation) {
     const patch = readPatch(invocation);
+    const bare = isSet(invocation, 'bare');
+    const via = viaOf(invocation, 'update');
+    if (bare && via.via !== undefined)
+      throw new UsageError('--bare is about what a cohort is told, and --via singleton tells none', 'update');
     return withWallet(invocation, { online: true }, async ({ port }) => {
       const status = await port.status();
       const { did } = findDid(invocation.positionals[0]!, status.dids);
-      const cohorts = listFlag(invocation, 'cohort')?.map(name => findCohort(name, status.cohorts).cohort);
-      const sending = port.update({ did, patch, ...(cohorts === undefined ? {} : { cohorts }) });
-      const done = await waiting(invocation, "waiting for the aggregator's answer", sending);
-      if (invocation.json) writeJson(invocation, done);
-      else
-        writeLines(invocation, [
-          `version ${done.version} of ${done.did} is ${done.state}`,
-          `announcement ${done.announcement}`,
-        ]);
+      const where = { ...cohortsOf(invocation, status.cohorts), ...via };
+      const sending = port.update({ did, patch, ...where, ...(bare ? { bare } : {}) });
+      showAnnounced(invocation, await waiting(invocation, 'sending the update', sending));
       return EXIT.ok;
     });
   },
