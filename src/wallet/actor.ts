@@ -6,7 +6,8 @@ import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
 import type { Eye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
 import type { Mail } from '../shell/mail.ts';
-import type { Batch, OutboxItem, Store } from '../store/types.ts';
+import type { Batch, OutboxItem } from '../store/types.ts';
+import type { WalletStore } from '../store/wallet-store.ts';
 import {
   beaconOf,
   createNonceJar,
@@ -35,7 +36,10 @@ const FIRST_WAIT = 5;
 const LAG_TRIES = 5;
 const LAG_MS = 1_000;
 
-export type ActorStore = Pick<Store, 'commit' | 'read' | 'meta' | 'answersFor' | 'requeue' | 'broadcasts'>;
+export type ActorStore = Pick<
+  WalletStore,
+  'commit' | 'read' | 'meta' | 'answersFor' | 'requeue' | 'broadcasts' | 'whenStored'
+>;
 
 export interface ActorOptions {
   store: ActorStore;
@@ -141,15 +145,24 @@ export function createActor(options: ActorOptions): Actor {
     });
     for (const event of events) apply(event);
     state = next;
-    if (outbox.length > 0) options.onStored();
-    for (const event of events) {
-      if (event.type === 'session_lost') jar.forget(event.session_id);
-      options.onEvent(event);
-    }
-    for (const hex of submits) submit(hex);
-    for (const watcher of watchers) watcher();
+    for (const event of events) if (event.type === 'session_lost') jar.forget(event.session_id);
+    afterStoring(() => {
+      if (outbox.length > 0) options.onStored();
+      for (const event of events) options.onEvent(event);
+      for (const hex of submits) submit(hex);
+      for (const watcher of watchers) watcher();
+    });
     return null;
   }
+
+  /** What leaves the wallet waits for the disk: at once where commit has waited for it already. */
+  function afterStoring(act: () => void): void {
+    if (store.whenStored) store.whenStored().then(act, error => log('error', 'not stored', { error: textOf(error) }));
+    else act();
+  }
+
+  /** A result that is told only when all it rests on is on the disk; rejects if that failed. */
+  const stored = <T>(result: T): T | Promise<T> => store.whenStored?.().then(() => result) ?? result;
 
   function submit(hex: string): void {
     void options.submit(hex).catch(error => log('info', 'a signal could not be published', { error: textOf(error) }));
@@ -196,7 +209,8 @@ export function createActor(options: ActorOptions): Actor {
     }
     const { participant_pk } = job;
     if (job.type === 'sign_set') {
-      const sig = keys.lend(participant_pk, secret => curve.signSchnorr(job.statement, secret, random(32)));
+      const sign = (secret: Bytes): Bytes => curve.signSchnorr(job.statement, secret, random(32));
+      const sig = keys.lend(participant_pk, sign, 'statement');
       done({ type: 'set_signed', cohort, sig: toHex(sig) });
       return;
     }
@@ -204,16 +218,21 @@ export function createActor(options: ActorOptions): Actor {
     const { session_id } = session;
     if (job.type === 'draw_nonces') {
       jar.forget(session_id);
-      const nonce_points = keys.lend(participant_pk, secretKey =>
-        jar.draw(session_id, { secretKey, participant_pk, participant_pubkeys, messages, random }),
+      const nonce_points = keys.lend(
+        participant_pk,
+        secretKey => jar.draw(session_id, { secretKey, participant_pk, participant_pubkeys, messages, random }),
+        'musig',
       );
       done({ type: 'nonce_drawn', cohort, session_id, nonce_points });
       return;
     }
     let sig: string[];
     try {
-      sig = keys.lend(participant_pk, secretKey =>
-        jar.sign(session_id, { secretKey, participant_pk, participant_pubkeys, messages, agg_nonce: job.agg_nonce }),
+      const { agg_nonce } = job;
+      sig = keys.lend(
+        participant_pk,
+        secretKey => jar.sign(session_id, { secretKey, participant_pk, participant_pubkeys, messages, agg_nonce }),
+        'musig',
       );
     } catch (error) {
       log('warn', 'a session cannot be signed any more', { session_id, error: textOf(error) });
@@ -280,7 +299,7 @@ export function createActor(options: ActorOptions): Actor {
     if (envelope.created_at > now() + MAX_SKEW) return undefined;
     await inTurn(async () => {
       const chain = await viewFor(envelope);
-      const drop = step({ type: 'message', envelope }, chain, opened.eventIds);
+      const drop = await stored(step({ type: 'message', envelope }, chain, opened.eventIds));
       if (drop) log('debug', 'no effect', { type: envelope.type, reason: drop });
     });
     if (envelope.type === 'signal_status') void lookAll();
@@ -295,7 +314,7 @@ export function createActor(options: ActorOptions): Actor {
       if (!beacon || !eye) continue;
       try {
         const chain = await eye.look(beacon.beacon_address);
-        await inTurn(() => step({ type: 'look', cohort }, chain));
+        await inTurn(() => stored(step({ type: 'look', cohort }, chain)));
       } catch (error) {
         log('debug', 'the chain cannot be read', { cohort, error: textOf(error) });
       }
@@ -304,7 +323,7 @@ export function createActor(options: ActorOptions): Actor {
       if (!eye || txids.every(txid => buried.has(txid))) continue;
       try {
         const chain = await eye.look(address);
-        await inTurn(() => step({ type: 'look_own', address }, chain));
+        await inTurn(() => stored(step({ type: 'look_own', address }, chain)));
         for (const txid of buriedSignals(state, address, chain)) buried.add(txid);
       } catch (error) {
         log('debug', 'the chain cannot be read', { address, error: textOf(error) });
@@ -330,7 +349,7 @@ export function createActor(options: ActorOptions): Actor {
 
   return {
     state: () => state,
-    feed: (input, chain = null) => inTurn(() => step(input, chain)),
+    feed: (input, chain = null) => inTurn(() => stored(step(input, chain))),
     deliver,
     lookAll,
     reportLostNonces: () =>
@@ -359,7 +378,7 @@ export function createActor(options: ActorOptions): Actor {
           clearTimeout(timer);
           watchers.delete(watcher);
           stopped.signal.removeEventListener('abort', giveUp);
-          resolve(found);
+          resolve(stored(found));
         };
         const giveUp = (): void => finish(undefined);
         const watcher = (): void => {

@@ -46,7 +46,7 @@ import { createEye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
 import { createMail } from '../shell/mail.ts';
 import { signalSource } from '../shell/source.ts';
-import type { Store } from '../store/types.ts';
+import type { WalletStore } from '../store/wallet-store.ts';
 import { createActor } from './actor.ts';
 import { type AdvertView, type Announced, type SingletonApi, type WalletApi, WalletError } from './api.ts';
 import { beaconOf, type MemberBeacon, type Membership, type WalletDid, type WalletEvent } from './core.ts';
@@ -59,7 +59,7 @@ export interface WalletParts {
   relays: readonly string[];
   /** Without a view of the chain of its own a wallet signs nothing new. */
   chain: Chain | null;
-  store: Store;
+  store: WalletStore;
   keys: KeyStore;
   openSocket: OpenSocket;
   random: (length: number) => Bytes;
@@ -333,7 +333,8 @@ export function createWallet(parts: WalletParts): Wallet {
     const transport = keys.create('transport').slice(2);
     const participant_pk = keys.create('cohort');
     const statement = optInStatement({ aggregator: identity, network, terms_hash, transport_key: transport });
-    const proof = toHex(keys.lend(participant_pk, secret => curve.signSchnorr(statement, secret, random(32))));
+    const prove = (secret: Bytes): Bytes => curve.signSchnorr(statement, secret, random(32));
+    const proof = toHex(keys.lend(participant_pk, prove, 'statement'));
     refusedBy(
       await actor.feed({
         type: 'join',
@@ -592,7 +593,7 @@ export function createWallet(parts: WalletParts): Wallet {
         net = null;
       }
       await chain?.close();
-      store.close();
+      await store.close();
     },
     onEvent(listener) {
       listeners.add(listener);
