@@ -1,6 +1,15 @@
 import { parseArgs } from 'node:util';
 
+/** The form of the beacon: what an advert says. */
+export interface BeaconForm {
+  type: 'SMTBeacon' | 'CASBeacon';
+  privacy: 'none' | 'blinded';
+  flow: 'push' | 'pull';
+  bit_order: 'spec' | 'lsb';
+}
+
 export interface DemoOptions {
+  form: BeaconForm;
   members: number;
   dids: number;
   rounds: number;
@@ -17,6 +26,10 @@ an advert, a cohort, new DIDs that name its beacon, updates, signed signals with
   --members N   wallets in the cohort, 2 to 100 (3)
   --dids N      DIDs of each wallet, 1 to 100 (2); with two rounds or more each makes one further after round 1
   --rounds N    rounds, 1 to 50 (2)
+  --beacon smt|cas          a tree, of which each wallet sees its own part, or one map for all (smt)
+  --flow push|pull          wallets send updates when they have them, or each round asks all of them (push)
+  --privacy none|blinded    blinded: the aggregator sees neither DIDs nor updates; needs smt and pull (none)
+  --bit-order spec|lsb      lsb: trees as older software numbers them, resolved with --legacy; needs smt (spec)
   --out DIR     where the files go (demo-output)
   --stay        keep running afterwards, for wallets of your own
   --json        progress as JSON lines
@@ -39,6 +52,10 @@ export function readOptions(args: readonly string[]): DemoOptions | null {
         members: { type: 'string', default: '3' },
         dids: { type: 'string', default: '2' },
         rounds: { type: 'string', default: '2' },
+        beacon: { type: 'string', default: 'smt' },
+        flow: { type: 'string', default: 'push' },
+        privacy: { type: 'string', default: 'none' },
+        'bit-order': { type: 'string', default: 'spec' },
         out: { type: 'string', default: 'demo-output' },
         stay: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -55,8 +72,25 @@ export function readOptions(args: readonly string[]): DemoOptions | null {
       throw new OptionError(`--${name} is a whole number from ${min} to ${max}, not ${JSON.stringify(values[name])}`);
     return value;
   };
+  const choice = <T extends string>(name: string, allowed: readonly T[]): T => {
+    const found = allowed.find(value => value === values[name]);
+    if (found === undefined)
+      throw new OptionError(`--${name} is ${allowed.join(' or ')}, not ${JSON.stringify(values[name])}`);
+    return found;
+  };
+  const beacon = choice('beacon', ['smt', 'cas']);
+  const flow = choice('flow', ['push', 'pull']);
+  const privacy = choice('privacy', ['none', 'blinded']);
+  const bit_order = choice('bit-order', ['spec', 'lsb']);
+  if (privacy === 'blinded' && beacon === 'cas')
+    throw new OptionError('--privacy blinded does not go with --beacon cas: a map names every DID');
+  if (privacy === 'blinded' && flow === 'push')
+    throw new OptionError('--privacy blinded does not go with --flow push: it needs --flow pull');
+  if (bit_order === 'lsb' && beacon === 'cas')
+    throw new OptionError('--bit-order lsb does not go with --beacon cas: it is about trees');
   if (values.out === '') throw new OptionError('--out names a folder');
   return {
+    form: { type: beacon === 'smt' ? 'SMTBeacon' : 'CASBeacon', privacy, flow, bit_order },
     members: number('members', 2, 100),
     dids: number('dids', 1, 100),
     rounds: number('rounds', 1, 50),

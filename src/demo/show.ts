@@ -5,7 +5,7 @@ import type { Resolution, Sidecar } from '../did/index.ts';
 import type { RoundDetail } from '../operator/api.ts';
 import type { CohortView, DidView } from '../wallet/api.ts';
 import { didFile, outputFolder } from './files.ts';
-import type { DemoOptions } from './options.ts';
+import type { BeaconForm, DemoOptions } from './options.ts';
 import { choose } from './plan.ts';
 import { run } from './processes.ts';
 import type { Progress } from './progress.ts';
@@ -24,6 +24,7 @@ interface OwnedDid {
 /** The whole story, from the advert to the resolved documents; throws at the first thing that is not as it must be. */
 export async function show(world: World, options: DemoOptions, progress: Progress): Promise<void> {
   const { members, node } = world;
+  const { form } = options;
   const write = outputFolder(options.out);
   const { say, step } = progress;
 
@@ -33,11 +34,12 @@ export async function show(world: World, options: DemoOptions, progress: Progres
     frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 },
     fee_cap: FEE_CAP,
     dids: { min: 0, max: options.dids + 1 },
+    ...form,
   });
   const found = await discover(members[0]!);
   write('advert.json', found.event);
   say(
-    `${found.terms.type} advert ${advert.advert_id}, kind ${found.event.kind}, read back from the relay and verified`,
+    `${nameOfForm(form)} advert ${advert.advert_id}, kind ${found.event.kind}, read back from the relay and verified`,
   );
 
   step('A2, B3–B5  The wallets opt in and make an address together');
@@ -68,11 +70,12 @@ export async function show(world: World, options: DemoOptions, progress: Progres
   const owned: OwnedDid[][] = await Promise.all(
     members.map(async member => {
       const mine: OwnedDid[] = [];
-      for (let i = 0; i < options.dids; i++) mine.push(await newDid(member, cohort));
+      for (let i = 0; i < options.dids; i++) mine.push(await newDid(member, cohort, form));
       return mine;
     }),
   );
-  say(`${owned.flat().length} DIDs registered, control of each proven`);
+  const known = form.privacy === 'none' ? 'control of each proven' : 'by their hashes alone';
+  say(`${owned.flat().length} DIDs registered, ${known}`);
 
   for (let round = 1; round <= options.rounds; round++) {
     step(`C4, D1–D6  Round ${round}`);
@@ -80,8 +83,9 @@ export async function show(world: World, options: DemoOptions, progress: Progres
     const detail = await world.aggregator('roundShow', { cohort, round });
     write(`rounds/${round}.json`, await roundFile(world, detail, address, script));
     if (round === 1 && options.rounds > 1) {
-      await Promise.all(members.map(async (member, i) => owned[i]!.push(await newDid(member, cohort))));
-      say(`each wallet made one further DID; it got proofs of an empty index for the signal before it`);
+      await Promise.all(members.map(async (member, i) => owned[i]!.push(await newDid(member, cohort, form))));
+      const past = form.type === 'CASBeacon' ? 'the map' : 'a proof of an empty index';
+      say(`each wallet made one further DID; it got ${past} for the signal before it`);
     }
   }
 
@@ -102,10 +106,21 @@ async function discover(member: Member) {
   throw new Error(`${member.name} finds no advert`);
 }
 
-async function newDid(member: Member, cohort: string): Promise<OwnedDid> {
+const nameOfForm = ({ type, privacy, flow, bit_order }: BeaconForm): string =>
+  [
+    privacy === 'blinded' ? 'blinded' : '',
+    type,
+    flow === 'pull' ? 'with the pull flow' : '',
+    bit_order === 'lsb' ? 'in the bit order of older software' : '',
+  ]
+    .filter(part => part !== '')
+    .join(' ');
+
+async function newDid(member: Member, cohort: string, { privacy }: BeaconForm): Promise<OwnedDid> {
   const { did } = await member.call('createDid', [{ kind: 'x', cohort }]);
   const { proven } = await member.call('register', [{ did, cohort }]);
-  if (!proven) throw new Error(`${did} was registered without proof of control`);
+  // Whoever holds only the hash of a DID has nothing to check a proof by.
+  if (!proven && privacy === 'none') throw new Error(`${did} was registered without proof of control`);
   return { did, version: 1 };
 }
 
@@ -128,8 +143,10 @@ async function playRound(
       own.version = version;
     }),
   );
-  say(`${chosen.length} of ${owned.flat().length} DIDs sent a signed update`);
-  await world.aggregator('roundOpen', { cohort });
+  const { flow } = options.form;
+  const done = flow === 'push' ? 'sent a signed update' : 'have a signed update, to be asked for';
+  say(`${chosen.length} of ${owned.flat().length} DIDs ${done}`);
+  await watch('a round opens', async () => (await world.aggregator('roundOpen', { cohort })).opened);
   const sent = await watch('the signal is broadcast', async () => {
     const [detail] = (await world.aggregator('roundList', { cohort })).filter(known => known.round === round);
     return detail?.txid && detail.status !== 'completed' && detail.height === null && detail.stage === 'announced'
@@ -189,7 +206,7 @@ async function roundFile(world: World, detail: RoundDetail, address: string, scr
 async function resolveAll(
   world: World,
   owned: OwnedDid[][],
-  { dids }: DemoOptions,
+  { dids, form }: DemoOptions,
   write: (name: string, value: unknown) => void,
   { say }: Progress,
 ): Promise<void> {
@@ -198,6 +215,7 @@ async function resolveAll(
   );
   const total = waiting.length;
   let most = 0;
+  const asOfOld = form.bit_order === 'lsb' ? ['--legacy', '--bit-order', 'lsb'] : [];
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const { did, version, member } = next;
@@ -207,7 +225,7 @@ async function resolveAll(
       const resolved = JSON.parse(
         await run('resolve', 'wallet/main.js', [
           ...['resolve', did, '--sidecar', file, '--min-conf', String(FINAL)],
-          ...['--esplora', world.node.esploraUrl, '--json'],
+          ...['--esplora', world.node.esploraUrl, '--json', ...asOfOld],
         ]),
       ) as Resolution;
       if (resolved.versionId !== String(version))
