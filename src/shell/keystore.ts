@@ -10,99 +10,112 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { z } from 'zod';
-import { curve } from '#curve';
-import { type Bytes, fromHex, toHex } from '../crypto/index.ts';
+import type { Bytes } from '../crypto/index.ts';
+import { type Cipher, newCipher, openCipher } from './keystore-cipher.ts';
+import {
+  checkAll,
+  FIRST_COUNTERS,
+  type KeyFileContent,
+  keyFileText,
+  NO_KEYS,
+  parseKeyFile,
+  sealedAnew,
+  sealRoot,
+} from './keystore-content.ts';
+import { createKeyStore, type Derive, type SeedKeyStore } from './keystore-core.ts';
+import { KeyFileError } from './keystore-types.ts';
 
-export type KeyKind = 'identity' | 'transport' | 'cohort' | 'did' | 'nonces';
+export type { SeedKind } from './keystore-content.ts';
+export type { Derive, SeedKeyStore } from './keystore-core.ts';
+export * from './keystore-types.ts';
 
-/** Holds secret keys and lends them: nobody keeps one. Public keys are 33-byte compressed hex; x-only hex finds them too. */
-export interface KeyStore {
-  /** Draws a key and stores it durably before it is used. Returns the compressed public key. */
-  create(kind: KeyKind): string;
-  has(publicKey: string): boolean;
-  /** Runs `use` with a copy of the secret, wiped afterwards. Throws KeyUnknown for a key that is not here. */
-  lend<T>(publicKey: string, use: (secret: Bytes) => T): T;
+type Random = (length: number) => Bytes;
+
+export interface KeyFileOptions {
+  /** Opens a locked file. A plain one is locked with it there and then. */
+  passphrase?: string | undefined;
+  /** Makes keys of a seed, for a file that has one. */
+  derive?: Derive;
 }
-
-export class KeyUnknown extends Error {
-  override readonly name = 'KeyUnknown';
-
-  constructor(publicKey: string) {
-    super(`the key store has no secret for ${publicKey}`);
-  }
-}
-
-/** The key file cannot be used as it is; the message says what to do. */
-export class KeyFileError extends Error {
-  override readonly name = 'KeyFileError';
-}
-
-const entry = z.strictObject({
-  kind: z.enum(['identity', 'transport', 'cohort', 'did', 'nonces']),
-  secret: z.string().regex(/^[0-9a-f]{64}$/),
-  created_at: z.int(),
-});
-const file = z.strictObject({ version: z.literal(1), keys: z.record(z.string(), entry) });
-type File = z.infer<typeof file>;
-
-const xOnly = (publicKey: string): string => publicKey.slice(-64);
 
 /**
- * Opens a key file (JSON, mode 0600), made at the first key. Refuses one that others can read.
- * A new key reaches the disk, in a new file that replaces the old one at once, before anybody learns of it.
+ * Opens a key file (JSON, mode 0600), made at the first key. Refuses one that others can read, and a locked one without
+ * its passphrase, by KeyFileError. A new key reaches the disk, in a new file that replaces the old one at once, before
+ * anybody learns of it. In a locked file (NIP-49 for Nostr keys, XChaCha20-Poly1305 under scrypt for all) a secret is in
+ * the clear only while it is lent.
  */
-export function openKeyFile(path: string, random: (length: number) => Bytes, now: () => number): KeyStore {
-  const content: File = existsSync(path) ? readKeyFile(path) : { version: 1, keys: {} };
-  const byXOnly = new Map(Object.keys(content.keys).map(key => [xOnly(key), key]));
-
-  const entryOf = (publicKey: string) => {
-    const key = byXOnly.get(xOnly(publicKey));
-    return key === undefined ? undefined : content.keys[key];
-  };
-
-  return {
-    has: publicKey => entryOf(publicKey) !== undefined,
-    create(kind) {
-      let secret = random(32);
-      while (!curve.isSecretKey(secret)) secret = random(32);
-      const publicKey = toHex(curve.publicKey(secret));
-      const keys = { ...content.keys, [publicKey]: { kind, secret: toHex(secret), created_at: now() } };
-      secret.fill(0);
-      replaceFile(path, JSON.stringify({ version: 1, keys }, null, 1));
-      content.keys = keys;
-      byXOnly.set(xOnly(publicKey), publicKey);
-      return publicKey;
-    },
-    lend(publicKey, use) {
-      const found = entryOf(publicKey);
-      if (!found) throw new KeyUnknown(publicKey);
-      const secret = fromHex(found.secret, 32);
-      try {
-        return use(secret);
-      } finally {
-        secret.fill(0);
-      }
-    },
-  };
+export function openKeyFile(
+  path: string,
+  random: Random,
+  now: () => number,
+  { passphrase, derive }: KeyFileOptions = {},
+): SeedKeyStore {
+  const found = existsSync(path) ? readKeyFile(path) : NO_KEYS;
+  const { content, cipher } = unlock(found, path, passphrase, random);
+  checkAll(content, cipher);
+  if (content.lock !== found.lock) replaceFile(path, keyFileText(content));
+  const save = (next: KeyFileContent): void => replaceFile(path, keyFileText(next));
+  return createKeyStore({ content, cipher, random, now, save, ...(derive ? { derive } : {}) });
 }
 
-function readKeyFile(path: string): File {
+/** Whether opening this key file takes a passphrase. Throws KeyFileError like openKeyFile. */
+export const isLockedKeyFile = (path: string): boolean => existsSync(path) && readKeyFile(path).lock !== null;
+
+/**
+ * Locks a key file with a new passphrase: a plain one, or one that `from` opens. Every secret is opened before the file is
+ * replaced as a whole, so it ends under the one passphrase or the other. Copies made before, also those that a disk keeps,
+ * still open as they did. Nobody else may have the file open meanwhile.
+ */
+export function changeKeyFilePassphrase(
+  path: string,
+  { from, to, random }: { from?: string | undefined; to: string; random: Random },
+): void {
+  const content = existsSync(path) ? readKeyFile(path) : NO_KEYS;
+  const old = content.lock === null ? null : cipherFor(content, path, from, random);
+  replaceFile(path, keyFileText(sealedAnew(content, old, newCipher(required(to), random))));
+}
+
+/**
+ * The text of a new key file without keys: plain, or locked with a passphrase, with the root (32 bytes, wiped by the
+ * caller) of a seed or without.
+ */
+export function newKeyFile(options: { passphrase?: string | undefined; root?: Bytes; random: Random }): string {
+  const { passphrase, root, random } = options;
+  const cipher = passphrase === undefined ? null : newCipher(required(passphrase), random);
+  const seed = root === undefined ? null : { root: sealRoot(root, cipher), next: FIRST_COUNTERS };
+  return keyFileText({ lock: cipher?.lock ?? null, seed, keys: {} });
+}
+
+function unlock(
+  content: KeyFileContent,
+  path: string,
+  passphrase: string | undefined,
+  random: Random,
+): { content: KeyFileContent; cipher: Cipher | null } {
+  if (content.lock !== null) return { content, cipher: cipherFor(content, path, passphrase, random) };
+  if (passphrase === undefined) return { content, cipher: null };
+  const cipher = newCipher(required(passphrase), random);
+  return { content: sealedAnew(content, null, cipher), cipher };
+}
+
+function cipherFor({ lock }: KeyFileContent, path: string, passphrase: string | undefined, random: Random): Cipher {
+  if (passphrase === undefined) throw new KeyFileError(`${path} is locked: it needs its passphrase`, 'locked');
+  return openCipher(lock!, passphrase, random);
+}
+
+function required(passphrase: string): string {
+  if (passphrase === '') throw new KeyFileError('an empty passphrase locks nothing', 'wrong_passphrase');
+  return passphrase;
+}
+
+function readKeyFile(path: string): KeyFileContent {
   const mode = statSync(path).mode & 0o777;
   if (mode & 0o077)
     throw new KeyFileError(
       `${path} can be read by others (mode ${mode.toString(8)}): chmod 600 ${JSON.stringify(path)}`,
+      'open_mode',
     );
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    // The parser's message would quote the file.
-    throw new KeyFileError(`${path} is not JSON`);
-  }
-  const parsed = file.safeParse(value);
-  if (!parsed.success) throw new KeyFileError(`${path} is no key file of this version`);
-  return parsed.data;
+  return parseKeyFile(readFileSync(path, 'utf8'), path);
 }
 
 function replaceFile(path: string, text: string): void {
