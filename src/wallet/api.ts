@@ -1,7 +1,20 @@
 import type { Network } from '../bitcoin/network.ts';
+import type { Bytes } from '../crypto/index.ts';
 import type { DidDocument, Patch, Resolution, Sidecar } from '../did/index.ts';
 import type { Scheme, Terms } from '../messages/index.ts';
 import type { Advert } from '../nostr/advert.ts';
+
+/**
+ * Signs for a DID whose key lives outside the wallet, as in a device or another program. It signs registrations and
+ * updates, never transactions: a beacon of the DID's own key cannot be used from here. Cohort keys cannot live elsewhere:
+ * MuSig2 takes a secret nonce that signs once, and only the wallet that drew it can promise that.
+ */
+export interface DidSigner {
+  /** 33-byte compressed secp256k1 key, hex. */
+  publicKey: string;
+  /** BIP-340 signature (64 bytes) over 32 bytes, which are a hash already. The wallet verifies it. */
+  sign(hash32: Bytes): Promise<Bytes>;
+}
 
 /** What a person, or a program, can ask of a wallet. Every answer is plain JSON, except where the type says otherwise. */
 export interface WalletApi {
@@ -26,17 +39,22 @@ export interface WalletApi {
   /** Waits until the cohort stands. */
   ready(cohort: string): Promise<{ beacon_address: string; participant_pubkeys: string[] }>;
   leave(cohort: string): Promise<void>;
-  /** Makes an identifier. `cohort` puts that cohort's beacon into an `x` identifier's first document. */
+  /**
+   * Makes an identifier. `cohort` puts that cohort's beacon into an `x` identifier's first document. With a `didSigner`
+   * its key is the DID's, and none is drawn.
+   */
   createDid(request: {
     kind: 'x' | 'k';
     cohort?: string;
     name?: string;
     singleton?: boolean;
+    didSigner?: DidSigner;
   }): Promise<{ did: string; document: DidDocument }>;
   /** Registers a DID and takes the proofs of the past, checked against the chain. Resolves when it was answered. */
   register(request: {
     did: string;
     cohort: string;
+    didSigner?: DidSigner;
   }): Promise<{ did: string; cohort: string; proven: boolean; signals: number }>;
   /**
    * Resolves the DID afresh, signs the patch as its next version, dry-runs it, and sends it to the cohorts (all that hold
@@ -52,6 +70,7 @@ export interface WalletApi {
       cohorts?: string[];
       /** Sends its hash alone: the aggregator never learns what it says. */
       bare?: boolean;
+      didSigner?: DidSigner;
     } & ViaSingleton,
   ): Promise<Announced>;
   sidecar(did: string): Sidecar;
@@ -76,7 +95,9 @@ export interface SingletonApi {
    * not final, or the one of this `announcement` (hex). The cohorts that hold the DID if none are named, or none with
    * `via: 'singleton'`. What was announced already and is in flight is sent again, not signed again.
    */
-  announce(request: { did: string; announcement?: string; cohorts?: string[] } & ViaSingleton): Promise<Announced>;
+  announce(
+    request: { did: string; announcement?: string; cohorts?: string[]; didSigner?: DidSigner } & ViaSingleton,
+  ): Promise<Announced>;
   /**
    * The address of the DID's own beacon that the next signal would spend from: one that has money, else the P2TR one.
    * `needed_sats`, paid to it in one output, is enough at the present estimate; 0 if it holds enough.

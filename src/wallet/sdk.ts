@@ -1,7 +1,7 @@
 import { curve } from '#curve';
 import type { Network } from '../bitcoin/network.ts';
 import type { Chain } from '../chain/types.ts';
-import { type Bytes, fromHex, toBase64url, toHex } from '../crypto/index.ts';
+import { type Bytes, fromHex, isHex, toBase64url, toHex } from '../crypto/index.ts';
 import {
   applyUpdate,
   beaconService,
@@ -48,7 +48,14 @@ import { createMail } from '../shell/mail.ts';
 import { signalSource } from '../shell/source.ts';
 import type { WalletStore } from '../store/wallet-store.ts';
 import { createActor } from './actor.ts';
-import { type AdvertView, type Announced, type SingletonApi, type WalletApi, WalletError } from './api.ts';
+import {
+  type AdvertView,
+  type Announced,
+  type DidSigner,
+  type SingletonApi,
+  type WalletApi,
+  WalletError,
+} from './api.ts';
 import { beaconOf, type MemberBeacon, type Membership, type WalletDid, type WalletEvent } from './core.ts';
 import { baseOfNext, firstDocument, holdersOf, methodOf, rivalCohorts, sidecarOf } from './dids.ts';
 import { createOwnBeacon } from './own-beacon.ts';
@@ -366,8 +373,10 @@ export function createWallet(parts: WalletParts): Wallet {
   }
 
   async function createDid(request: Parameters<WalletApi['createDid']>[0]): ReturnType<WalletApi['createDid']> {
-    const { kind, cohort, name = null, singleton = true } = request;
-    const public_key = keys.create('did');
+    const { kind, cohort, name = null, singleton = true, didSigner } = request;
+    if (didSigner && !(isHex(didSigner.publicKey, 33) && curve.isCompressedPoint(fromHex(didSigner.publicKey))))
+      throw new WalletError('refused', 'the public key of the signer is no compressed secp256k1 key');
+    const public_key = didSigner?.publicKey ?? keys.create('did');
     const publicKey = fromHex(public_key, 33);
     let did: string;
     let genesis: DidDocument | null = null;
@@ -382,6 +391,30 @@ export function createWallet(parts: WalletParts): Wallet {
     const document = genesis ? documentOfGenesis(did, genesis) : initialDocument(did);
     refusedBy(await actor.feed({ type: 'add_did', did, name, network, public_key, genesis, document }));
     return { did, document };
+  }
+
+  /** A BIP-340 signature by a DID's key, wherever that lives. What came from elsewhere is verified before it is used. */
+  async function signAs(own: WalletDid, hash: Bytes, didSigner: DidSigner | undefined): Promise<Bytes> {
+    if (!didSigner) {
+      if (!keys.has(own.public_key))
+        throw new WalletError('refused', `the key of ${own.did} is not in this wallet: its signer has to be given`);
+      return keys.lend(own.public_key, secret => curve.signSchnorr(hash, secret, random(32)));
+    }
+    if (didSigner.publicKey !== own.public_key)
+      throw new WalletError('refused', `the signer is for the key ${didSigner.publicKey}, ${own.did} has another`);
+    const signature = await didSigner.sign(Uint8Array.from(hash));
+    if (!curve.verifySchnorr(hash, fromHex(own.public_key, 33).subarray(1), signature))
+      throw new WalletError('refused', `what the signer of ${own.did} made is no signature by its key`);
+    return signature;
+  }
+
+  /** A signal of the own beacon spends by the DID's key, which a signer elsewhere does not do. */
+  function requireOwnKey(own: WalletDid): void {
+    if (!keys.has(own.public_key))
+      throw new WalletError(
+        'refused',
+        `the key of ${own.did} is not in this wallet: its own beacon cannot be used here`,
+      );
   }
 
   function serviceOf(cohort: string) {
@@ -418,7 +451,8 @@ export function createWallet(parts: WalletParts): Wallet {
     }
   }
 
-  async function register({ did, cohort }: Parameters<WalletApi['register']>[0]): ReturnType<WalletApi['register']> {
+  async function register(request: Parameters<WalletApi['register']>[0]): ReturnType<WalletApi['register']> {
+    const { did, cohort, didSigner } = request;
     const own = didOf(did);
     const { membership, beacon } = readyBeacon(cohort);
     const document = await currentDocument(own);
@@ -433,7 +467,7 @@ export function createWallet(parts: WalletParts): Wallet {
       participant_pk: membership.participant_pk,
       challenge: beacon.challenge,
     });
-    const sig = toHex(keys.lend(own.public_key, secret => curve.signSchnorr(statement, secret, random(32))));
+    const sig = toHex(await signAs(own, statement, didSigner));
     const sidecar = { ...sidecarOf(actor.state(), own) };
     start();
     refusedBy(
@@ -458,6 +492,7 @@ export function createWallet(parts: WalletParts): Wallet {
     const isAlone = request.via === 'singleton';
     const cohorts = request.cohorts ?? (isAlone ? [] : holdersOf(actor.state(), did));
     if (cohorts.length === 0 && !isAlone) throw new WalletError('not_registered', `${did} is registered in no cohort`);
+    if (isAlone) requireOwnKey(own);
     await actor.lookAll();
     const resolution = await resolveOwn(didOf(did));
     if (resolution.deactivated) throw new WalletError('refused', `${did} is deactivated`);
@@ -468,13 +503,13 @@ export function createWallet(parts: WalletParts): Wallet {
         'version_busy',
         `version ${waitsFor.version} was signed for and comes first, byte for byte the same: it is ${waitsFor.state}`,
       );
-    if (!waitsFor) await bringUpToDate(did, version, cohorts);
+    if (!waitsFor) await bringUpToDate(did, version, cohorts, request.didSigner);
     const method = methodOf(document, 'capabilityInvocation', own.public_key);
     if (!method) throw new WalletError('refused', `the key of this wallet may not update ${did}`);
     const signed = await signUpdate(draft(document, version, request.patch), {
       did,
       verificationMethod: method,
-      signer: hash => keys.lend(own.public_key, secret => curve.signSchnorr(hash, secret, random(32))),
+      signer: hash => signAs(own, hash, request.didSigner),
     });
     // The dry run: an announced update that is wrong in any way destroys the DID.
     const target = applyUpdate({ did, document, versionId: version, update: signed });
@@ -524,6 +559,7 @@ export function createWallet(parts: WalletParts): Wallet {
     const cohorts = request.cohorts ?? (request.via === 'singleton' ? [] : holdersOf(actor.state(), did));
     if (cohorts.length === 0 && request.via !== 'singleton')
       throw new WalletError('not_registered', `${did} is registered in no cohort`);
+    if (request.via === 'singleton') requireOwnKey(own);
     const { document, versionId, updates } = await resolveOwn(own);
     const version = Number(versionId);
     const { update } = known;
@@ -536,16 +572,21 @@ export function createWallet(parts: WalletParts): Wallet {
     }
     const target = applyUpdate({ did, document, versionId: version, update });
     checkBeacons(target);
-    await bringUpToDate(did, version, cohorts);
+    await bringUpToDate(did, version, cohorts, request.didSigner);
     return send({ ...request, document, update, target, cohorts });
   }
 
   /** A cohort that did not announce the last version knows an older document: it is told by a new registration. */
-  async function bringUpToDate(did: string, version: number, cohorts: readonly string[]): Promise<void> {
+  async function bringUpToDate(
+    did: string,
+    version: number,
+    cohorts: readonly string[],
+    didSigner: DidSigner | undefined,
+  ): Promise<void> {
     const last = didOf(did).updates.find(update => update.version === version && update.state === 'final');
     for (const cohort of last ? cohorts : []) {
       if (last?.cohorts.includes(cohort)) continue;
-      await register({ did, cohort });
+      await register({ did, cohort, ...(didSigner ? { didSigner } : {}) });
       await answer(state => {
         const isAsked = [...state.asked.values()].some(a => a.cohort === cohort && a.slot === `register ${did}`);
         return isAsked ? undefined : true;
