@@ -249,8 +249,15 @@ function register(beacon: Beacon, event: Pick_<'did_registered'>): Beacon {
       event.did,
       queue.filter(queued => !isOvertaken(queued, event.known)),
     );
-  beacon.registry.set(event.did, { ...registration, registered_at: before?.registered_at ?? at });
+  const isSame = before?.member === event.member;
+  if (before && !isSame) dropLeaf(beacon, event.did);
+  beacon.registry.set(event.did, { ...registration, registered_at: isSame ? before.registered_at : at });
   return beacon;
+}
+
+/** A leaf of whoever lost the index would be in a signal that its holder cannot prove: for once the index is empty. */
+function dropLeaf({ round }: Beacon, index: string): void {
+  if (round?.stage.name === 'presence') round.stage.opportunity?.leaves.delete(index);
 }
 
 /** Announced elsewhere meanwhile: another update of that version would raise LATE_PUBLISHING for good. */

@@ -237,6 +237,7 @@ const tellDisplaced = (state: CohortState, held: Registration): Effect => ({
   message: rejection(
     'did_taken',
     `another member proved control of ${held.did}: it is not registered for you any more`,
+    held.did,
   ),
 });
 
@@ -250,6 +251,10 @@ export function decideProofRequest(
   const { body } = envelope;
   if (body.beacon_address !== beacon.address)
     return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
+  // Under its other name a leaf would seem to be nobody's, and its nonce and update would go to whoever asks.
+  const isBlind = state.advert.terms.privacy === 'blinded';
+  if (isHex(body.did, 32) !== isBlind)
+    return refuse(envelope, 'invalid_did', `this advert asks by ${isBlind ? 'index' : 'DID'}`, 'body.did');
   const held = beacon.registry.get(body.did);
   if (held && held.member !== member)
     return refuse(envelope, 'did_not_yours', 'another member holds this DID', 'body.did');

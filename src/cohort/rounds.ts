@@ -145,7 +145,11 @@ export function advancePresence(
   const unheard = beacon.participant_pubkeys.filter(member => !stage.heard.has(member));
   if (unheard.length === 0) {
     const { opportunity } = stage;
-    const isIdle = opportunity !== null && !opportunity.wanted && beacon.ready.size === 0;
+    // Of a tree that is not blinded the queue tells, whatever a member says that it wants.
+    const isBlind = state.advert.terms.privacy === 'blinded';
+    const isIdle =
+      opportunity !== null &&
+      (isBlind ? !opportunity.wanted || opportunity.leaves.size === 0 : beacon.ready.size === 0);
     return isIdle ? passOpportunity(state, beacon, round) : freeze(state, beacon, round, env);
   }
   if (env.now >= stage.deadline)

@@ -73,7 +73,7 @@ export function judgeSubmission(
   if (same) return { queued: same, isNew: false };
 
   const judged = update ? judgeVersion(held, queue, update) : judgeNumber(held, queue, version);
-  if (judged) return { refusal: judged };
+  if (judged) return { refusal: update ? judged : [judged[0], judged[1], 'target_version_id'] };
   if (held.deactivated) return { refusal: ['deactivated', 'the DID is deactivated', 'did'] };
   const verified = update ? checkAgainstKnown(held, queue, update) : false;
   if (typeof verified !== 'boolean') return { refusal: ['update_invalid', ...verified] };
@@ -93,7 +93,7 @@ export function judgeSubmission(
 type Facts = { update: SignedUpdate | null; announcement: string; version: number };
 
 /** What is known of a submission. Of a bare hash only the member can tell whether it is right, and answers for it. */
-function factsOf(submission: Submission): Facts | { refusal: SubmissionRefusal } {
+export function factsOf(submission: Submission): Facts | { refusal: SubmissionRefusal } {
   const { invocation, announcement, target_version_id } = submission;
   if (invocation === undefined) return { update: null, announcement: announcement!, version: target_version_id! };
   if (JSON.stringify(invocation).length > MAX_UPDATE_LENGTH)

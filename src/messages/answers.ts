@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { signalEvidence, subject } from './evidence.ts';
 import { compressedKey, count, did, hash32, plainText } from './fields.ts';
+import { MAX_ENTRIES } from './opportunity.ts';
 
 /** A → P: done and stored; what was done depends on what was asked. */
 export const ack = z.discriminatedUnion('accepted', [
@@ -30,7 +31,7 @@ export const ack = z.discriminatedUnion('accepted', [
   z.strictObject({
     accepted: z.literal('update_response'),
     opportunity_id: hash32,
-    announcements: z.array(hash32).max(10_000),
+    announcements: z.array(hash32).max(MAX_ENTRIES),
   }),
   z.strictObject({ accepted: z.literal('rebind'), counter: z.int().min(1) }),
   z.strictObject({ accepted: z.literal('leave') }),
@@ -82,7 +83,10 @@ export const REJECTION_CODES = [
 ] as const;
 export type RejectionCode = (typeof REJECTION_CODES)[number];
 
-/** A → P: refused, the reason, and the field that caused it. */
+/**
+ * A → P: refused, the reason, and the field that caused it. A `did_taken` that answers nothing tells a member that it
+ * holds a DID no longer: then `field` is that DID, or index.
+ */
 export const rejection = z.strictObject({
   code: z.enum(REJECTION_CODES),
   text: plainText(1000),

@@ -23,11 +23,14 @@ const entry = z.union([
 ]);
 export type OpportunityEntry = z.infer<typeof entry>;
 
+/** Entries of one answer: a member holds no more DIDs where it is asked for all of them. */
+export const MAX_ENTRIES = 10_000;
+
 /** P → A: one entry for each DID that the member registered. `wants_signal`: at least one of them holds an update. */
 export const updateResponse = z.strictObject({
   beacon_address: bitcoinAddress,
   opportunity_id: hash32,
   wants_signal: z.boolean(),
-  entries: z.array(entry).max(10_000),
+  entries: z.array(entry).max(MAX_ENTRIES),
 });
 export type UpdateResponse = z.infer<typeof updateResponse>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { sha256, toHex, utf8 } from '../crypto/index.ts';
 import { beaconType, bitOrder, count, did, network, plainText, satoshis, seconds, xOnlyKey } from './fields.ts';
 import { parseJson } from './json.ts';
+import { MAX_ENTRIES } from './opportunity.ts';
 
 /** How envelopes may travel: NIP-44 in kind 8252, NIP-04 in kind 4, gift wraps of NIP-59. */
 const scheme = z.enum(['nip44_v2', 'nip04', 'nip59']);
@@ -79,6 +80,10 @@ export const termsSchema = z
   .refine(terms => terms.privacy === 'none' || (terms.type === 'SMTBeacon' && terms.flow === 'pull'), {
     path: ['privacy'],
     error: 'blinded leaves need an SMTBeacon and the pull flow',
+  })
+  .refine(terms => terms.flow === 'push' || terms.dids.max <= MAX_ENTRIES, {
+    path: ['dids', 'max'],
+    error: `an answer to an opportunity holds ${MAX_ENTRIES} DIDs at most`,
   })
   .refine(terms => terms.privacy === 'none' || terms.financials.per_announcement === 0, {
     path: ['financials', 'per_announcement'],
