@@ -24,18 +24,7 @@ export interface RowWrite {
   value?: unknown;
 }
 
-export const TABLES = [
-  'log',
-  'meta',
-  'seen',
-  'outbox',
-  'settled',
-  'answers',
-  'cursors',
-  'broadcasts',
-  'keys',
-  'vault',
-] as const;
+export const TABLES = ['log', 'meta', 'seen', 'outbox', 'settled', 'answers', 'cursors', 'broadcasts', 'keys'] as const;
 export type TableName = (typeof TABLES)[number];
 
 /** Tables of rows on a disk that answers later: what was written is known at once, and stored in the order of writing. */
