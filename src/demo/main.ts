@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { HELP, OptionError, readOptions } from './options.ts';
 import { createProgress } from './progress.ts';
 import { show } from './show.ts';
@@ -11,6 +12,8 @@ async function main(): Promise<number> {
   }
   const progress = createProgress(options.json);
   let world: World | null = null;
+  let isDone = false;
+  let signalled = false;
   let interrupted: () => void = () => {};
   const signal = new Promise<void>(resolve => {
     interrupted = resolve;
@@ -18,6 +21,7 @@ async function main(): Promise<number> {
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   const stopped = signal.then(() => {
+    signalled = true;
     throw new Error('interrupted');
   });
   stopped.catch(() => {});
@@ -33,12 +37,15 @@ async function main(): Promise<number> {
   npx btcr2-wallet discover --home my-wallet`);
       await signal;
     }
+    isDone = true;
     return 0;
   } catch (error) {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   } finally {
     await world?.stop();
+    // The logs are of use to nobody but who looks for a fault.
+    if (world !== null && (isDone || signalled)) rmSync(world.dir, { recursive: true, force: true });
   }
 }
 

@@ -33,6 +33,9 @@ function build(): string {
 /** The path of the built program. Looked at once, while the file is loaded: no test's time goes into it. */
 const PROGRAM = build();
 
+/** Another script of the built program. */
+export const builtScript = (path: string): string => join(ROOT, 'dist', path);
+
 export interface Ended {
   code: number | null;
   stdout: string;
