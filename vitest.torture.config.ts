@@ -1,0 +1,17 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+/** The long proofs: `npm run torture`. */
+export default defineConfig({
+  resolve: {
+    alias: { '#curve': fileURLToPath(new URL('./src/crypto/curve-tiny.ts', import.meta.url)) },
+  },
+  test: {
+    include: ['test/torture/**/*.torture.ts'],
+    testTimeout: 1_500_000,
+    hookTimeout: 300_000,
+    pool: 'threads',
+    maxWorkers: 1,
+    fileParallelism: false,
+  },
+});
