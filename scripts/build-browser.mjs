@@ -66,7 +66,13 @@ export async function buildBrowser({
       emptyOutDir: false,
       target: 'es2022',
       minify: true,
-      lib: { entry, formats: ['es'], fileName: () => 'wallet.js' },
+      rolldownOptions: {
+        input: { wallet: entry },
+        preserveEntrySignatures: 'strict',
+        output: { format: 'es', entryFileNames: '[name].js' },
+      },
+      modulePreload: false,
+      chunkSizeWarningLimit: 1000,
     },
   });
   const chunks = [result].flat().flatMap(({ output }) => output);

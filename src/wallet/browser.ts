@@ -51,13 +51,14 @@ interface Browser extends BrowserPlatform {
  * Opens a wallet in a page or a worker of a secure context. Everything it stores is in IndexedDB, and nothing leaves it
  * before it is stored there. It asks the browser to keep its data when room gets short (Storage API); where that is
  * refused, as browsers do for sites that are rarely used, the browser may delete the wallet, and a cohort key that is
- * lost blocks its whole cohort. Throws OpenInOtherTab, StoreFailed, StoreFull, KeyFileError, or TypeError for a page that
- * lacks IndexedDB or Web Locks.
+ * lost blocks its whole cohort. A tab that the browser freezes or closes is a member that is silent. Throws
+ * OpenInOtherTab, StoreFailed, StoreFull, KeyFileError, or TypeError for a page that lacks IndexedDB or Web Locks.
  */
 export async function openBrowserWallet(options: BrowserWalletOptions): Promise<Wallet> {
   const { name = 'default', network, relays, chain, log = silent, pollMs } = options;
   const browser = thisBrowser();
-  await askToKeep(log);
+  // Not waited for: some browsers ask the person.
+  void askToKeep(log);
   const rows = await openRows(name, browser);
   try {
     const store = walletStoreOver(rows, now);

@@ -14,6 +14,17 @@ import { type Browser, findChromium, type Site, serveSdk, startBrowser } from '.
 interface InPage {
   sdk: typeof Sdk;
   wallet: Sdk.Wallet;
+  location: { reload(): void };
+  asked: unknown[];
+  IDBObjectStore: { prototype: { put: (value: unknown, key: unknown) => unknown } };
+  IDBDatabase: { prototype: { transaction: (...args: [unknown, string, { durability?: string }?]) => unknown } };
+  indexedDB: {
+    open(
+      name: string,
+      version: number,
+    ): { result: { close(): void }; onsuccess: (() => void) | null; onerror: (() => void) | null };
+  };
+  sessionStorage: { getItem(key: string): string | null; setItem(key: string, value: string): void };
 }
 declare const window: InPage;
 
@@ -69,6 +80,12 @@ describe.skipIf(executable === null)('the SDK in a browser', () => {
       try {
         const chain = esploraChain({ url });
         window.wallet = await openBrowserWallet({ ...options, network: 'regtest', chain, pollMs: 200 });
+        window.wallet.onEvent(({ type }) => {
+          const [at, ...rest] = JSON.parse(window.sessionStorage.getItem('reload at') ?? '[]') as string[];
+          if (type !== at) return;
+          window.sessionStorage.setItem('reload at', JSON.stringify(rest));
+          window.location.reload();
+        });
         window.wallet.start();
         return null;
       } catch (error) {
@@ -139,10 +156,30 @@ describe.skipIf(executable === null)('the SDK in a browser', () => {
       return versionId === '2' && document;
     });
     expect(resolved.service).toContainEqual(service);
-    // The proof is there after a reload too: whoever resolves needs it for ever.
-    await reload(page);
-    const sidecar = await page.evaluate(id => window.wallet.sidecar(id), did);
-    expect(await hal.resolve({ did, sidecar })).toMatchObject({ versionId: '2' });
+
+    // A round in which the page goes away the moment that its nonce, then that its partial signature is stored: the nonce
+    // is drawn anew in another attempt, the signature is the same.
+    const { did: other } = await hal.createDid({ kind: 'x', cohort });
+    await hal.register({ did: other, cohort });
+    const reloads: (string | null)[] = [];
+    page.on('load', () => void open(page).then(fault => reloads.push(fault)));
+    await page.evaluate(at => window.sessionStorage.setItem('reload at', at), '["nonce_drawn","session_signed"]');
+    await hal.update({ did: other, patch: [{ op: 'add', path: '/service/-', value: service }] });
+    await until('both reloads', () => reloads.length === 2, 60_000);
+    expect(reloads).toEqual([null, null]);
+    const next = await until('the second signal', async () => (await show()).rounds.find(r => r.round === 2 && r.txid));
+    await until('the node has it', async () => ((await node.rpc('getrawmempool')) as string[]).includes(next.txid!));
+    await node.mine(6);
+    // Both proofs are in the page: whoever resolves needs them for ever.
+    const sidecar = await until('its proofs', async () => {
+      const known = await page.evaluate(id => window.wallet.sidecar(id), did);
+      return known.smtProofs?.length === 2 && known;
+    });
+    const seen = await until('depth', async () => {
+      const found = await hal.resolve({ did, sidecar });
+      return found.neededSignals.length === 2 && found;
+    });
+    expect(seen.versionId).toBe('2');
 
     await page.evaluate(() => window.wallet.stop());
     await page.close();
@@ -176,6 +213,64 @@ describe.skipIf(executable === null)('the SDK in a browser', () => {
     expect(await open(page, { name: 'sealed', passphrase: 'correct horse' })).toBeNull();
     const { dids } = await page.evaluate(() => window.wallet.status());
     expect(dids.map(known => known.did)).toEqual([did]);
+    await page.close();
+  });
+
+  test('a disk that is full stops it, and a new start finds what was stored', async () => {
+    const page = await newTab();
+    expect(await open(page, { name: 'full' })).toBeNull();
+    const { did } = await page.evaluate(() => window.wallet.createDid({ kind: 'k' }));
+    const names = await page.evaluate(async () => {
+      const put = window.IDBObjectStore.prototype.put;
+      window.IDBObjectStore.prototype.put = () => {
+        throw new DOMException('full', 'QuotaExceededError');
+      };
+      const create = () =>
+        window.wallet.createDid({ kind: 'k' }).then(
+          () => 'made',
+          error => error.name as string,
+        );
+      const first = await create();
+      window.IDBObjectStore.prototype.put = put;
+      // Nothing overtakes what was lost.
+      return [first, await create()];
+    });
+    expect(names).toEqual(['StoreFull', 'StoreFull']);
+    await page.evaluate(() => window.wallet.stop());
+    expect(await open(page, { name: 'full' })).toBeNull();
+    expect((await page.evaluate(() => window.wallet.status())).dids.map(known => known.did)).toEqual([did]);
+    await page.close();
+  });
+
+  test('every write is asked to reach the disk, and a newer version is left alone', async () => {
+    const page = await newTab();
+    await page.evaluate(() => {
+      const asked: unknown[] = [];
+      const { prototype } = window.IDBDatabase;
+      const { transaction } = prototype;
+      prototype.transaction = function (...args) {
+        if (args[1] === 'readwrite') asked.push(args[2]?.durability);
+        return transaction.apply(this, args);
+      };
+      window.asked = asked;
+    });
+    expect(await open(page, { name: 'strict' })).toBeNull();
+    await page.evaluate(() => window.wallet.createDid({ kind: 'k' }));
+    const asked = await page.evaluate(() => window.asked);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(new Set(asked)).toEqual(new Set(['strict']));
+    await page.evaluate(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          const opening = window.indexedDB.open('btcr2-wallet newer', 99);
+          opening.onsuccess = () => {
+            opening.result.close();
+            resolve();
+          };
+          opening.onerror = () => reject(new Error('not made'));
+        }),
+    );
+    expect(await open(page, { name: 'newer' })).toMatch(/^StoreFailed: .*newer version/);
     await page.close();
   });
 
