@@ -1,3 +1,4 @@
+import { MAX_ENTRIES } from '../messages/opportunity.ts';
 import { isRecord } from '../nostr/json.ts';
 import type { ConfigProblem } from './error.ts';
 
@@ -69,6 +70,11 @@ export function impossiblePairs(raw: unknown): ConfigProblem[] {
     refuse(
       'advert.financials.per_announcement',
       'has to be 0 for advert.privacy = "blinded": nobody can count the announcements of a blinded tree',
+    );
+  if (at(raw, 'advert.flow') === 'pull' && number('advert.dids.max') > MAX_ENTRIES)
+    refuse(
+      'advert.dids.max',
+      `has to be at most ${MAX_ENTRIES} for advert.flow = "pull": one answer tells of all DIDs of a member`,
     );
   if (isCas && at(raw, 'advert.bit_order') === 'lsb')
     refuse(
