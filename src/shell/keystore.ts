@@ -25,7 +25,7 @@ import {
 import { createKeyStore, type Derive, type SeedKeyStore } from './keystore-core.ts';
 import { KeyFileError } from './keystore-types.ts';
 
-export type { SeedKind } from './keystore-content.ts';
+export { SEED_KINDS, type SeedKind } from './keystore-content.ts';
 export type { Derive, SeedKeyStore } from './keystore-core.ts';
 export * from './keystore-types.ts';
 

@@ -36,6 +36,15 @@ type Read = { layer: Layer; problems: Problem[] };
 const ENV_PREFIX = 'BTCR2_WALLET_';
 /** Chosen before any configuration is read. */
 const HOME_VARIABLE = `${ENV_PREFIX}HOME`;
+/** Passphrases are no settings: they are read when they are needed, and kept nowhere. Each also as `…_FILE`. */
+export const PASSPHRASE_VARIABLES = {
+  present: `${ENV_PREFIX}PASSPHRASE`,
+  next: `${ENV_PREFIX}NEW_PASSPHRASE`,
+} as const;
+const NO_SETTINGS: readonly string[] = [
+  HOME_VARIABLE,
+  ...Object.values(PASSPHRASE_VARIABLES).flatMap(name => [name, `${name}_FILE`]),
+];
 const AUTH_KEYS = ['chain.cookie_file', 'chain.user', 'chain.password_file'] as const satisfies Key[];
 
 const isKey = (key: string): key is Key => (KEYS as readonly string[]).includes(key);
@@ -91,7 +100,7 @@ export function readEnv(env: Readonly<Record<string, string | undefined>>, cwd: 
   const problems: Problem[] = [];
   const byName = new Map(KEYS.map(key => [envName(key), key]));
   for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith(ENV_PREFIX) || name === HOME_VARIABLE || text === undefined || text === '') continue;
+    if (!name.startsWith(ENV_PREFIX) || NO_SETTINGS.includes(name) || text === undefined || text === '') continue;
     const key = byName.get(name);
     if (key === undefined) problems.push({ key: name, text: `unknown; known: ${[...byName.keys()].join(', ')}` });
     else layer.values[key] = fromText(key, text);

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { runCli } from './cli/index.ts';
 
 // What the wallet writes is its owner's alone, whatever the shell's habit is.
@@ -30,12 +31,29 @@ async function ask(question: string): Promise<string> {
   }
 }
 
+/** The question, and a line whose characters are shown to nobody. */
+async function askSecret(question: string): Promise<string> {
+  const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: unseen, terminal: true });
+  terminal.on('SIGINT', onSignal);
+  process.stderr.write(question);
+  try {
+    const ended = new Promise<string>(resolve => terminal.once('close', () => resolve('')));
+    return await Promise.race([terminal.question('', { signal: leaving.signal }), ended]);
+  } finally {
+    terminal.close();
+    process.stderr.write('\n');
+  }
+}
+
+const isTerminal = process.stdin.isTTY && process.stderr.isTTY;
 const code = await runCli(
   process.argv.slice(2),
   {
     out: process.stdout,
     err: process.stderr,
-    ask: process.stdin.isTTY && process.stderr.isTTY ? ask : null,
+    ask: isTerminal ? ask : null,
+    askSecret: isTerminal ? askSecret : null,
     env: process.env,
     cwd: process.cwd(),
     now: () => Math.floor(Date.now() / 1_000),

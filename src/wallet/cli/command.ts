@@ -72,6 +72,7 @@ export interface Command {
 /** Options of every command. */
 export const COMMON = {
   home: { type: 'string', value: 'DIR', help: "the wallet's folder (BTCR2_WALLET_HOME, else ~/.btcr2-wallet)" },
+  'passphrase-file': { type: 'string', value: 'FILE', help: 'file (mode 0600) that holds the passphrase of the keys' },
   json: { type: 'boolean', help: 'answer as JSON' },
   help: { type: 'boolean', short: 'h', help: 'explain the command' },
 } as const satisfies Options;

@@ -8,6 +8,8 @@ export interface Io {
   err: Out;
   /** Asks a person one line; null where nobody sits at the terminal. */
   ask: ((question: string) => Promise<string>) | null;
+  /** The same for a passphrase or the words of a seed: what is typed is not shown. */
+  askSecret?: ((question: string) => Promise<string>) | null;
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
   /** Unix seconds. */

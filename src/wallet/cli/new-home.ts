@@ -17,7 +17,10 @@ import { Refused } from './command.ts';
 /** The key store of a wallet that has no key yet. */
 const NO_KEYS = JSON.stringify({ version: 1, keys: {} }, null, 1);
 
-const filesOf = (home: string) => ({ config: configPath(home), keys: join(home, 'keys.json') });
+/** Where the keys of a wallet are. */
+export const keysPath = (home: string): string => join(home, 'keys.json');
+
+const filesOf = (home: string) => ({ config: configPath(home), keys: keysPath(home) });
 
 /** Throws Refused `exists` if the folder holds a wallet, or a part of one: nothing is ever overwritten. */
 export function refuseUsedHome(home: string): void {
@@ -27,10 +30,10 @@ export function refuseUsedHome(home: string): void {
 }
 
 /**
- * Makes the folder (0700), wallet.toml and an empty keys.json (both 0600); returns their paths. Throws Refused `exists`
+ * Makes the folder (0700), wallet.toml and keys.json (both 0600), empty unless its text is given; returns their paths. Throws Refused `exists`
  * rather than overwrite, and `open_folder` for a folder with files in it that others can enter.
  */
-export function createHome(home: string, config: string): { config: string; keys: string } {
+export function createHome(home: string, config: string, keys: string = NO_KEYS): { config: string; keys: string } {
   refuseUsedHome(home);
   const files = filesOf(home);
   mkdirSync(home, { recursive: true, mode: 0o700 });
@@ -39,12 +42,13 @@ export function createHome(home: string, config: string): { config: string; keys
       throw new Refused('open_folder', `others can enter ${home}; first: chmod 700 ${shellWord(home)}`);
     chmodSync(home, 0o700);
   }
-  writeNew(files.keys, NO_KEYS);
+  writeNew(files.keys, keys);
   writeNew(files.config, config);
   return files;
 }
 
-function writeNew(path: string, text: string): void {
+/** Writes a file (0600) that must not be there yet. */
+export function writeNew(path: string, text: string): void {
   const handle = openSync(path, 'wx', 0o600);
   try {
     writeSync(handle, text);

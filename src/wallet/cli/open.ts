@@ -2,12 +2,15 @@ import { join } from 'node:path';
 import type { Network } from '../../bitcoin/network.ts';
 import { bitcoindChain, type Chain, ChainUnreachable, esploraChain, requireNetwork } from '../../chain/index.ts';
 import type { Log } from '../../nostr/log.ts';
+import { isLockedKeyFile } from '../../shell/keystore.ts';
 import { StoreLocked } from '../../store/errors.ts';
 import type { openWallet, Wallet } from '../client.ts';
 import { type ChainConfig, homeFolder, loadWalletConfig, type Sources, type WalletConfig } from '../config.ts';
 import { type Invocation, Refused } from './command.ts';
 import { configFlags } from './flags.ts';
 import { hint } from './io.ts';
+import { keysPath } from './new-home.ts';
+import { givenPassphrase, presentPassphrase } from './passphrase.ts';
 import { localPort, type WalletPort } from './port.ts';
 import { isServed, remotePort } from './remote.ts';
 
@@ -39,13 +42,17 @@ export interface Here {
 }
 
 /** Opens the wallet of a configuration in this process; `close` stops it and its view of the chain. */
-async function openHere(invocation: Pick<Invocation, 'openWallet' | 'log'>, config: WalletConfig): Promise<Here> {
+async function openHere(
+  invocation: Pick<Invocation, 'openWallet' | 'log'>,
+  config: WalletConfig,
+  passphrase: string | undefined,
+): Promise<Here> {
   const { home, network, relays } = config;
   const chain = config.chain === null ? null : openChain(config.chain);
   const log = invocation.log(config.log_level);
   let close = async (): Promise<void> => chain?.close();
   try {
-    const wallet = await invocation.openWallet({ home, network, relays, chain, log });
+    const wallet = await invocation.openWallet({ home, network, relays, chain, log, passphrase });
     // The wallet closes its view of the chain with itself.
     close = () => wallet.stop();
     if (chain !== null) await requireRightChain(chain, network, log);
@@ -87,10 +94,14 @@ const RETRY_MS = 200;
 
 /** Opens the wallet here, or null once another process serves it. Throws StoreLocked if one holds it and serves nothing. */
 export async function openUnlessServed(invocation: Invocation, config: WalletConfig): Promise<Here | null> {
+  if (await isServed(socketPath(config.home))) return null;
+  const passphrase = isLockedKeyFile(keysPath(config.home))
+    ? await presentPassphrase(invocation)
+    : givenPassphrase(invocation);
   for (const deadline = Date.now() + PATIENCE_MS; ; await new Promise(resolve => setTimeout(resolve, RETRY_MS))) {
     if (await isServed(socketPath(config.home))) return null;
     try {
-      return await openHere(invocation, config);
+      return await openHere(invocation, config, passphrase);
     } catch (error) {
       if (!(error instanceof StoreLocked) || Date.now() > deadline || invocation.io.signal.aborted) throw error;
     }

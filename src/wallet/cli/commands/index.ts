@@ -7,6 +7,7 @@ import { funding } from './funding.ts';
 import { init } from './init.ts';
 import { join } from './join.ts';
 import { leave } from './leave.ts';
+import { passwd } from './passwd.ts';
 import { register } from './register.ts';
 import { resolve } from './resolve.ts';
 import { run } from './run.ts';
@@ -17,6 +18,7 @@ import { update } from './update.ts';
 /** All commands, in the order of a wallet's life; `help` is not among them. */
 export const COMMANDS: readonly Command[] = [
   init,
+  passwd,
   discover,
   join,
   leave,

@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { toHex } from '../../../crypto/index.ts';
+import { newKeyFile } from '../../../shell/keystore.ts';
 import { walletConfig } from '../../config.ts';
 import { CHAIN, type Command, EXIT, isSet, listFlag, textFlag, UsageError } from '../command.ts';
 import { hint, writeJson, writeLines } from '../io.ts';
 import { createHome, refuseUsedHome } from '../new-home.ts';
 import { homeOf } from '../open.ts';
+import { firstPassphrase } from '../passphrase.ts';
 import { tomlOf } from '../toml.ts';
+
+const SEED_OPTIONS = ['seed', 'restore', 'words-file', 'keys'];
 
 export const init: Command = {
   name: 'init',
@@ -19,11 +23,27 @@ export const init: Command = {
     '',
     'Keys are drawn when they are needed and never printed. Back up keys.json after making a DID; cohort keys cannot be',
     'restored from anything else, and must never be used on two devices.',
+    '',
+    'With --seed, 24 words (BIP-39) are shown once, or written to --words-file: they make the keys of DIDs, the transport',
+    'keys and the nonces of private trees again on this network, by init --restore. They never make a cohort key: a second',
+    'device with one could sign beside the first. What a DID needs to be resolved (sidecar, proofs) has backups of its own.',
+    '',
+    'With --lock, or a passphrase given by --passphrase-file, BTCR2_WALLET_PASSPHRASE_FILE or BTCR2_WALLET_PASSPHRASE, the',
+    'keys are locked; see btcr2-wallet passwd --help. Without, keys.json is plain text that only its owner can read (0600).',
   ].join('\n'),
   options: {
     network: { type: 'string', value: 'NET', help: 'bitcoin, signet, regtest, testnet3, testnet4 or mutinynet' },
     mainnet: { type: 'boolean', help: 'needed for --network bitcoin: this is real money' },
     relay: { type: 'string', multiple: true, value: 'URL', help: 'Nostr relay; may be given more than once' },
+    seed: { type: 'boolean', help: 'make a seed of 24 words that restores all but cohort keys' },
+    restore: { type: 'boolean', help: 'make the keys from the words of a seed' },
+    'words-file': { type: 'string', value: 'FILE', help: 'file (mode 0600) for the words, instead of the terminal' },
+    keys: {
+      type: 'string',
+      value: 'N',
+      help: 'with --restore: keys of each kind to put back (20), no fewer than were made',
+    },
+    lock: { type: 'boolean', help: 'ask for a passphrase that locks the keys' },
     ...CHAIN,
   },
   async run(invocation) {
@@ -57,9 +77,37 @@ export const init: Command = {
     });
     refuseUsedHome(home);
     const config = walletConfig(home, text, { flags: {}, env: {}, cwd: io.cwd });
-    const files = createHome(home, text);
-    if (json) writeJson(invocation, { home, network: config.network, relays: config.relays, files });
-    else writeLines(invocation, [`made a ${config.network} wallet in ${home}`]);
+    const passphrase = await firstPassphrase(invocation, isSet(invocation, 'lock'));
+    // Only a wallet with a seed needs the list of its words.
+    const words = SEED_OPTIONS.some(name => invocation.flags[name] !== undefined) ? await import('../words.ts') : null;
+    const seed = (await words?.seedChoice(invocation)) ?? null;
+    const keys =
+      words !== null && seed !== null
+        ? words.seededKeyFile(seed, config.network, passphrase)
+        : passphrase === undefined
+          ? undefined
+          : newKeyFile({ passphrase, random: length => Uint8Array.from(randomBytes(length)) });
+    const isToldWords = words !== null && seed !== null && words.keepWords(seed);
+    const files = createHome(home, text, keys);
+    if (words !== null && seed !== null) words.putBack(files.keys, seed, passphrase, io.now);
+    const shown = isToldWords && seed !== null ? seed.mnemonic : null;
+    if (json)
+      writeJson(invocation, {
+        home,
+        network: config.network,
+        relays: config.relays,
+        files,
+        ...(passphrase === undefined ? {} : { locked: true }),
+        ...(shown === null ? {} : { words: shown }),
+      });
+    else
+      writeLines(invocation, [
+        `made a ${config.network} wallet in ${home}`,
+        ...(shown === null ? [] : ['', shown, '']),
+      ]);
+    if (shown !== null)
+      hint(invocation, 'write these words down: they are shown this once, and whoever has them has the keys');
+    if (passphrase === undefined) hint(invocation, 'keys.json is plain text; to lock it: btcr2-wallet passwd');
     hint(invocation, 'next: btcr2-wallet discover');
     return EXIT.ok;
   },
