@@ -3,9 +3,18 @@ import { fromHex } from '../crypto/index.ts';
 import type { Ack, Proofs, Rejection, SignalEvidence } from '../messages/index.ts';
 import { checkRequest, evidenceOf, holdsEvidence, shownAnnouncement } from './check.ts';
 import type { WalletEvent } from './events.ts';
+import { evolve } from './evolve.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
+import { answerOpportunity } from './opportunity.ts';
 import { decideRequest, sendVeto } from './rounds.ts';
-import { type Asked, beaconOf, type MemberBeacon, type Membership, type WalletState } from './state.ts';
+import {
+  type Asked,
+  beaconOf,
+  type MemberBeacon,
+  type Membership,
+  type WalletState,
+  type WalletUpdate,
+} from './state.ts';
 
 const nothing: Decision = { events: [], effects: [] };
 
@@ -135,7 +144,7 @@ export function decideRejection(
   const ends = asked?.slot === 'opt_in' || (!asked && (body.code === 'seat_dropped' || body.code === 'advert_closed'));
   if (ends && membership.phase.name !== 'ready')
     return { events: [{ type: 'membership_ended', cohort, reason: text }], effects: [] };
-  if (!asked) return { refuse: text };
+  if (!asked) return displaced(state, membership, body) ?? { refuse: text };
   const [what, ...rest] = asked.slot.split(' ');
   const did = rest[0]!;
   switch (what) {
@@ -148,15 +157,74 @@ export function decideRejection(
       const announcement = rest[1]!;
       const known = updateOf(state, did, announcement);
       // Whoever was given a signature for it cannot refuse it any more: that would open the way for another one.
-      return known && (known.state === 'signed' || known.state === 'acked')
-        ? { events: [{ type: 'update_moved', did, announcement, state: 'refused', text, cohort }], effects: [] }
+      return known && isFree(known)
+        ? { events: [refusedUpdate(cohort, did, announcement, text)], effects: [] }
         : nothing;
     }
     case 'proofs':
       return refusedProofs(membership, text);
+    case 'opportunity':
+      return refusedAnswer(state, membership, rest[0]!, body);
     default:
       return nothing;
   }
+}
+
+/**
+ * Another member proved control of a DID that this wallet held: no leaf of it is the wallet's any more, and to go on
+ * expecting one would veto every signal. If it names the beacon all the same, its proof is still asked for.
+ */
+function displaced(state: WalletState, membership: Membership, { code, text, field }: Rejection): Decision | null {
+  const { cohort } = membership;
+  const did = field ?? '';
+  if (code !== 'did_taken' || beaconOf(membership)?.registrations.get(did)?.name !== 'held') return null;
+  const events = state.dids
+    .get(did)
+    ?.updates.filter(update => isFree(update) && update.cohorts.includes(cohort))
+    .map(({ announcement }) => refusedUpdate(cohort, did, announcement, `${code}: ${text}`));
+  return { events: [{ type: 'registration_refused', cohort, did, code, text }, ...(events ?? [])], effects: [] };
+}
+
+const isFree = ({ state }: WalletUpdate): boolean => state === 'signed' || state === 'acked';
+
+const refusedUpdate = (cohort: string, did: string, announcement: string, text: string): WalletEvent => ({
+  type: 'update_moved',
+  did,
+  announcement,
+  state: 'refused',
+  text,
+  cohort,
+});
+
+/**
+ * One bad entry makes the whole answer bad, and an answer that never comes ends the round for everybody: the update that
+ * was refused is given up here, and the rest is sent. Each refusal takes an update away, so this comes to an end.
+ */
+function refusedAnswer(state: WalletState, membership: Membership, opportunityId: string, body: Rejection): Decision {
+  const { cohort, terms } = membership;
+  const asked = beaconOf(membership)?.opportunities.get(opportunityId);
+  const said = `${body.code}: ${body.text}`;
+  const told: WalletEvent = {
+    type: 'abort_told',
+    cohort,
+    round: asked?.round ?? 0,
+    reason: body.code,
+    text: body.text,
+  };
+  const position = /^body\.entries\.(\d+)\b/.exec(body.field ?? '')?.[1];
+  const entry = position === undefined ? undefined : asked?.entries?.[Number(position)];
+  const known = entry?.announcement ? updateOf(state, entry.did, entry.announcement) : undefined;
+  // Of a blinded leaf the aggregator knows nothing that it could refuse.
+  if (!asked || !entry || !known || !isFree(known) || terms.privacy === 'blinded')
+    return { events: [told], effects: [] };
+  const events: WalletEvent[] = [
+    refusedUpdate(cohort, entry.did, known.announcement, said),
+    { type: 'opportunity_asked', cohort, opportunity: { ...asked, entries: null } },
+  ];
+  // A copy, since evolve changes maps in place and a decision changes nothing.
+  const next = events.reduce((now, event) => evolve(now, { ...event, at: 0 }), structuredClone(state));
+  const member = next.cohorts.get(cohort)!;
+  return answerOpportunity(next, member, beaconOf(member)!, { ...asked, entries: null }, events, () => null);
 }
 
 function refusedProofs(membership: Membership, text: string): Decision {

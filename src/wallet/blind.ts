@@ -59,6 +59,10 @@ export function unblindEnvelope(state: WalletState, membership: Membership, enve
       const { did, signals } = envelope.body;
       return { ...envelope, body: { ...envelope.body, did: nameOf(did), signals: all(signals) } };
     }
+    case 'rejection': {
+      const { body } = envelope;
+      return body.field === undefined ? envelope : { ...envelope, body: { ...body, field: nameOf(body.field) } };
+    }
     case 'ack': {
       const { body } = envelope;
       return body.accepted === 'did_registration'

@@ -20,6 +20,7 @@ import {
   type UpdateState,
   type WalletDid,
   type WalletState,
+  type WalletUpdate,
 } from './state.ts';
 
 export type VetoCode =
@@ -91,8 +92,10 @@ export function checkRequest(
 
   const problem = checkOutpoint(membership, beacon, first, body.signal_bytes, env);
   if (problem) return problem;
+  const answered = answeredFor(membership, beacon, body, prevout);
+  if (typeof answered === 'string') return no('evidence_invalid', answered);
   const evidence = withHeldProofs(beacon, body);
-  const announced = checkAnnounced(state, membership, beacon, { ...body, evidence });
+  const announced = checkAnnounced(state, membership, beacon, { ...body, evidence }, answered);
   if (!Array.isArray(announced)) return announced;
   return {
     ok: true,
@@ -104,9 +107,34 @@ export function checkRequest(
       outpoint: prevout,
       signal_bytes: body.signal_bytes,
       steps: steps.map(({ unsignedHex, txid, feeSats }) => ({ unsigned_hex: unsignedHex, txid, fee_sats: feeSats })),
+      ...(answered === null ? {} : { opportunity_id: body.opportunity_id! }),
       updates: announced,
     },
   };
+}
+
+/**
+ * In a blinded cohort the DIDs whose leaves the wallet made for this signal, or in words why it made none; null in others.
+ * Leaves of an earlier answer may hold what was replaced since, and leaves that serve twice tell what did not change.
+ */
+function answeredFor(
+  { terms }: Membership,
+  beacon: MemberBeacon,
+  { opportunity_id, signal_bytes }: AuthorizeBeaconSignalRequest,
+  outpoint: Spend['outpoint'],
+): ReadonlySet<string> | string | null {
+  if (terms.privacy !== 'blinded') return null;
+  if (opportunity_id === undefined) return 'it does not say which answers its leaves are of';
+  const entries = beacon.opportunities.get(opportunity_id)?.entries;
+  if (!entries) return `this wallet gave no leaves for the opportunity ${opportunity_id}`;
+  const other = [...beacon.sessions.values()].find(
+    session => session.opportunity_id === opportunity_id && session.signal_bytes !== signal_bytes,
+  );
+  if (other) return `the leaves of this opportunity made the signal ${other.signal_bytes}: they serve once`;
+  const isAgain = openSessions(beacon).some(session => isSameSpend(session, { outpoint, signal_bytes }));
+  if (!isAgain && [...beacon.opportunities.keys()].at(-1) !== opportunity_id)
+    return `a newer opportunity than ${opportunity_id} was answered`;
+  return new Set(entries.map(({ did }) => did));
 }
 
 function checkTransaction(
@@ -221,6 +249,7 @@ function checkAnnounced(
   membership: Membership,
   beacon: MemberBeacon,
   body: Pick<AuthorizeBeaconSignalRequest, 'signal_bytes' | 'evidence'>,
+  answered: ReadonlySet<string> | null,
 ): SessionFacts['updates'] | Extract<Check, { ok: false }> {
   const refuse = (code: VetoCode, text: string, missing?: string[]) =>
     no(code, text, missing) as Extract<Check, { ok: false }>;
@@ -240,7 +269,10 @@ function checkAnnounced(
     return {
       did,
       announcement: candidate?.announcement ?? null,
-      registered: beacon.registrations.get(did)?.name === 'held' && !isBefore(beacon, body.signal_bytes, did),
+      // One that was registered after the answer has no leaf yet: its index is empty.
+      registered:
+        answered?.has(did) ??
+        (beacon.registrations.get(did)?.name === 'held' && !isBefore(beacon, body.signal_bytes, did)),
     };
   });
   const problems = checkEvidence(terms.type, {
@@ -266,11 +298,8 @@ function checkAnnounced(
 /** Which of these updates is one too many of its version, in words; null if none is. */
 function versionLock(state: WalletState, updates: SessionFacts['updates']): string | null {
   for (const { did, version, announcement } of updates) {
-    const committed = state.dids
-      .get(did)
-      ?.updates.find(
-        update => update.version === version && update.announcement !== announcement && isCommitted(update.state),
-      );
+    const own = state.dids.get(did);
+    const committed = own && committedRival(own, { version, announcement });
     if (committed) return `${did}: version ${version} is locked to the update ${committed.announcement}`;
   }
   return null;
@@ -346,6 +375,15 @@ function isBefore(beacon: MemberBeacon, signalBytes: string, did: string): boole
 export const isCommitted = (state: UpdateState): boolean =>
   state === 'locked' || state === 'broadcast' || state === 'final' || state === 'returned';
 
+/** The update that a version is locked to, where that is another than this one. */
+export const committedRival = (
+  own: WalletDid,
+  { version, announcement }: Pick<WalletUpdate, 'version' | 'announcement'>,
+): WalletUpdate | undefined =>
+  own.updates.find(
+    update => update.version === version && update.announcement !== announcement && isCommitted(update.state),
+  );
+
 /**
  * Updates that this cohort may announce: the next version's, sent there and neither replaced nor refused. What an open
  * session announces may be signed for again, even if another cohort has announced it meanwhile; and what another beacon
@@ -362,7 +400,10 @@ export function candidates(own: WalletDid, cohort: string, beacon: MemberBeacon,
       .filter(session => session.settled?.announced === true)
       .flatMap(session => session.updates.map(update => update.announcement)),
   );
-  const next = own.updates.find(update => !['final', 'replaced', 'refused'].includes(update.state))?.version;
+  const done = new Set(own.updates.filter(({ state }) => state === 'final').map(({ version }) => version));
+  const next = own.updates.find(
+    ({ state, version }) => !['final', 'replaced', 'refused'].includes(state) && !done.has(version),
+  )?.version;
   return own.updates.filter(
     update =>
       signed.has(update.announcement) ||

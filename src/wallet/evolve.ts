@@ -203,7 +203,8 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
       beacon.registrations.set(event.did, { name: 'held', proven: event.proven });
       return state;
     case 'registration_refused':
-      if (beacon.registrations.get(event.did)?.name !== 'held')
+      // Only whoever proved control takes a DID that is held.
+      if (event.code === 'did_taken' || beacon.registrations.get(event.did)?.name !== 'held')
         beacon.registrations.set(event.did, { name: 'refused', code: event.code, text: event.text });
       return state;
     case 'evidence_kept':
@@ -220,6 +221,7 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
     case 'session_vetoed':
       return state;
     case 'opportunity_asked':
+      dropUnused(beacon);
       beacon.opportunities.set(event.opportunity.opportunity_id, event.opportunity);
       return state;
     case 'opportunity_answered': {
@@ -245,9 +247,15 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
       const session = beacon.sessions.get(event.session_id);
       if (!session) throw new Error(`${event.type} for a session that was never checked`);
       beacon.sessions.set(event.session_id, evolveSession(session, event));
-      return event.type === 'session_signed' ? lockUpdates(state, session) : state;
+      return event.type === 'session_signed' ? lockUpdates(state, session, event.cohort) : state;
     }
   }
+}
+
+/** Questions cost an aggregator nothing: only those that a session came of are kept, and the newest. */
+function dropUnused(beacon: MemberBeacon): void {
+  const used = new Set([...beacon.sessions.values()].map(session => session.opportunity_id));
+  for (const id of beacon.opportunities.keys()) if (!used.has(id)) beacon.opportunities.delete(id);
 }
 
 function heldSignal(beacon: MemberBeacon, signalBytes: string): HeldSignal {
@@ -292,12 +300,24 @@ function evolveSession(session: MemberSession, event: SessionEvent): MemberSessi
 }
 
 /** A partial signature left: these are the updates of their versions, for ever. */
-function lockUpdates(state: WalletState, session: MemberSession): WalletState {
+function lockUpdates(state: WalletState, session: MemberSession, cohort: string): WalletState {
   for (const { did, announcement } of session.updates) {
     const own = state.dids.get(did);
     const known = own?.updates.find(update => update.announcement === announcement);
-    if (known && known.state !== 'broadcast' && known.state !== 'final')
+    if (!known) continue;
+    if (known.state !== 'broadcast' && known.state !== 'final')
       withDid(state, did, d => moved(d, { announcement, state: 'locked' }));
+    withDid(state, did, d => withoutRivals(d, known, cohort));
   }
   return state;
 }
+
+/** Where nobody acknowledges updates, only the lock tells that one took another's place; kept, it would be offered for ever. */
+const withoutRivals = (own: WalletDid, { version, announcement }: WalletUpdate, cohort: string): WalletDid => ({
+  ...own,
+  updates: own.updates.map(update => {
+    const isFree = update.state === 'signed' || update.state === 'acked';
+    const isRival = update.version === version && update.announcement !== announcement && isFree;
+    return isRival && update.cohorts.every(other => other === cohort) ? { ...update, state: 'replaced' } : update;
+  }),
+});

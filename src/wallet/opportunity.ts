@@ -1,7 +1,7 @@
 import { type Bytes, fromHex, hmacSha256, toHex, utf8 } from '../crypto/index.ts';
 import type { OpportunityEntry, UpdateOpportunity } from '../messages/index.ts';
 import { leafIndex, leafValue } from '../smt/index.ts';
-import { candidates } from './check.ts';
+import { candidates, committedRival } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect } from './inputs.ts';
 import type { AnsweredEntry, MemberBeacon, Membership, Opportunity, WalletState, WalletUpdate } from './state.ts';
@@ -26,7 +26,7 @@ export function decideOpportunity(
   const asked: Opportunity = { opportunity_id, round, attempt, entries: null };
   const event: WalletEvent = { type: 'opportunity_asked', cohort, opportunity: asked };
   if (terms.privacy === 'blinded') return { events: [event], effects: [] };
-  return answer(state, membership, beacon, asked, [event], () => null);
+  return answerOpportunity(state, membership, beacon, asked, [event], () => null);
 }
 
 /** Nonces for the leaves of a blinded tree, by DID. */
@@ -39,10 +39,13 @@ export function decideLeaves(
 ): Decision {
   const asked = beacon.opportunities.get(opportunity_id);
   if (!asked || asked.entries) return { drop: 'no opportunity waits for leaves' };
-  return answer(state, membership, beacon, asked, [], did => nonces[did] ?? null);
+  // A leaf without a nonce is the announcement itself, for everybody to see.
+  if (!heldDids(beacon).every(did => Object.hasOwn(nonces, did))) return { drop: 'a leaf lacks its nonce' };
+  return answerOpportunity(state, membership, beacon, asked, [], did => nonces[did] ?? null);
 }
 
-function answer(
+/** Answers with what is to be announced as things stand; `before` is what brought them there. */
+export function answerOpportunity(
   state: WalletState,
   membership: Membership,
   beacon: MemberBeacon,
@@ -53,7 +56,7 @@ function answer(
   const { cohort } = membership;
   const entries = heldDids(beacon).map((did): AnsweredEntry => {
     const own = state.dids.get(did);
-    const update = own && candidates(own, cohort, beacon, '').at(-1);
+    const update = own && candidates(own, cohort, beacon, '').findLast(candidate => !committedRival(own, candidate));
     // What is on its way already is announced by then; another signal for it would be one too many.
     const isWaiting = update && !['broadcast', 'final', 'locked'].includes(update.state);
     return { did, announcement: isWaiting ? update.announcement : null, nonce: nonceOf(did) };

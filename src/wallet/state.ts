@@ -164,6 +164,8 @@ export interface SessionFacts {
   outpoint: { txid: string; vout: number; value_sats: number };
   signal_bytes: string;
   steps: { unsigned_hex: string; txid: string; fee_sats: number }[];
+  /** In a blinded cohort: which answer its leaves are of. */
+  opportunity_id?: string;
   /** The own updates that it announces. */
   updates: { did: string; version: number; announcement: string }[];
 }
