@@ -1,4 +1,4 @@
-import type { Bytes } from '../crypto/index.ts';
+import { type Bytes, equalBytes } from '../crypto/index.ts';
 import type { RowStore } from '../store/wallet-store.ts';
 import { type Cipher, newCipher, openCipher } from './keystore-cipher.ts';
 import {
@@ -8,6 +8,7 @@ import {
   keyFileText,
   NO_KEYS,
   parseKeyFile,
+  rootOf,
   sealedAnew,
   sealRoot,
 } from './keystore-content.ts';
@@ -19,7 +20,7 @@ export interface BrowserKeyOptions {
   passphrase?: string | undefined;
   /** Makes keys of a seed. */
   derive?: Derive;
-  /** 32-byte root of the seed of a new wallet; the caller wipes it. Ignored by a wallet that has it, refused by others. */
+  /** 32-byte root of the seed of a new wallet; the caller wipes it. A wallet that has another, or none, refuses it. */
   root?: Bytes | undefined;
   random: (length: number) => Bytes;
   /** Unix seconds. */
@@ -41,16 +42,16 @@ const NAME = "this wallet's keys";
  * - Neither helps against a script of the same origin, or an extension, while the wallet is open. Serve it from an origin
  *   of its own, with a strict Content-Security-Policy.
  *
- * Throws KeyFileError: `locked`, `wrong_passphrase`, `format`, `damaged`, `no_seed` for a `root` that comes too late.
+ * Throws KeyFileError: `locked`, `wrong_passphrase`, `format`, `damaged`, `no_seed` for another `root` than the keys come from.
  */
 export function openBrowserKeys(rows: RowStore, options: BrowserKeyOptions): SeedKeyStore {
   const { passphrase, derive, root, random, now } = options;
   const row = rows.take('keys').find(({ key }) => key === ROW);
   const found = row ? parseKeyFile(String(row.value), NAME) : NO_KEYS;
-  if (root && row && !found.seed)
-    throw new KeyFileError(`${NAME} come from no seed, and cannot be given one`, 'no_seed');
   const { content, cipher } = unlock(found, passphrase, random);
   checkAll(content, cipher);
+  if (root && row && !isFrom(root, content, cipher))
+    throw new KeyFileError(`${NAME} do not come from that seed, and cannot be given one`, 'no_seed');
   const save = (next: KeyFileContent): void => {
     rows.write([{ table: 'keys', key: ROW, value: keyFileText(next) }]);
   };
@@ -58,6 +59,14 @@ export function openBrowserKeys(rows: RowStore, options: BrowserKeyOptions): See
     root && !content.seed ? { ...content, seed: { root: sealRoot(root, cipher), next: FIRST_COUNTERS } } : content;
   if (first !== found) save(first);
   return createKeyStore({ content: first, cipher, random, now, save, ...(derive ? { derive } : {}) });
+}
+
+function isFrom(root: Bytes, { seed }: KeyFileContent, cipher: Cipher | null): boolean {
+  if (seed === null) return false;
+  const own = rootOf(seed.root, cipher);
+  const same = equalBytes(own, root);
+  own.fill(0);
+  return same;
 }
 
 function unlock(

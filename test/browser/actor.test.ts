@@ -55,9 +55,13 @@ test('an input is answered, told and waited for only when the disk has it and th
   const fed = actor.feed(input).then(() => (answered = true));
   const until = actor.until(state => state.dids.get(DID.did), 1_000).then(() => (seen = true));
   await aTurn();
-  expect({ answered, seen, told }).toEqual({ answered: false, seen: false, told: [] });
+  // Asked now, when the memory knows it already.
+  let ahead = false;
+  const late = actor.until(state => state.dids.get(DID.did), 1_000).then(() => (ahead = true));
+  await aTurn();
+  expect({ answered, seen, ahead, told }).toEqual({ answered: false, seen: false, ahead: false, told: [] });
   disk.flush();
-  await Promise.all([fed, until]);
+  await Promise.all([fed, until, late]);
   expect(told).toEqual(['did_created']);
   const rows = disk.open();
   expect(rows.take('log')).toHaveLength(1);

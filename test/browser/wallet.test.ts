@@ -14,6 +14,7 @@ import { type Browser, findChromium, type Site, serveSdk, startBrowser } from '.
 interface InPage {
   sdk: typeof Sdk;
   wallet: Sdk.Wallet;
+  navigator: { locks: { request(name: string, options: { steal: boolean }, use: () => void): Promise<void> } };
   location: { reload(): void };
   asked: unknown[];
   IDBObjectStore: { prototype: { put: (value: unknown, key: unknown) => unknown } };
@@ -201,6 +202,23 @@ describe.skipIf(executable === null)('the SDK in a browser', () => {
     await second.evaluate(() => window.wallet.stop());
     expect(await open(second, { name: 'shared' })).toBeNull();
     await Promise.all([second.close(), third.close()]);
+  });
+
+  test('a wallet that is taken over by force stores, and so sends, nothing more', async () => {
+    const page = await newTab();
+    expect(await open(page, { name: 'stolen' })).toBeNull();
+    const thief = await newTab();
+    await thief.evaluate(() => window.navigator.locks.request('btcr2-wallet stolen', { steal: true }, () => {}));
+    const fault = await until('the loss', () =>
+      page.evaluate(() =>
+        window.wallet.createDid({ kind: 'k' }).then(
+          () => '',
+          error => `${error.name}: ${error.message}`,
+        ),
+      ),
+    );
+    expect(fault).toBe('StoreFailed: the wallet was taken over by another tab');
+    await Promise.all([page.close(), thief.close()]);
   });
 
   test('a passphrase seals the keys', { timeout: 60_000 }, async () => {
