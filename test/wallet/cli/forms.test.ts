@@ -46,6 +46,13 @@ describe('an advert that was carried by hand', () => {
     expect(wallet.calls.map(([method]) => method)).not.toContain('start');
   });
 
+  test('a form that is out of the ordinary is told', async () => {
+    const form = { flow: 'pull', privacy: 'blinded', bit_order: 'lsb' } as const;
+    const { out } = await cli(at('discover'), { wallet: joinable([advertOf(advertEvent('odd', form)), demo]) });
+    expect(out).toMatch(/^odd +\S+ +SMTBeacon, pull, blinded, lsb +regtest/m);
+    expect(out).toMatch(/^demo +\S+ +SMTBeacon +regtest/m);
+  });
+
   test('discover --file takes links too', async () => {
     const file = join(tempFolder(), 'link.txt');
     writeFileSync(file, `${link}\n`);

@@ -166,7 +166,7 @@ export const didView = (did: string, name: string | null, over: Partial<DidView>
 export const statusOf = (over: Partial<WalletStatus> = {}): WalletStatus => ({
   network: 'regtest',
   relays: [{ url: 'ws://127.0.0.1:9', connected: true }],
-  chain: { kind: 'esplora', height: null },
+  chain: { kind: 'esplora', height: 1_234 },
   cohorts: [],
   dids: [],
   ...over,

@@ -74,6 +74,8 @@ test('from a string in print to a k DID in a cohort, by commands alone', { timeo
   for (const name of ['alexis', 'satoshi']) {
     // Neither knows the relay that the aggregator is at: the string and the document say it.
     await cli(name, 'init', '--network', 'regtest', '--relay', elsewhere.url, '--esplora', esplora.url);
+    // Opened for one command alone, it sees the chain all the same.
+    expect((await cli<WalletStatus>(name, 'status')).chain.height).toBe((await node.chain('look').tip()).height);
     running.push(cli(name, 'run'));
   }
   const status = (name: string): Promise<WalletStatus> => cli(name, 'status');

@@ -1,3 +1,4 @@
+import type { Terms } from '../../../messages/index.ts';
 import { duration, plural, relativeTime, sats, shortId, table } from '../../../operator/terminal.ts';
 import type { AdvertView } from '../../api.ts';
 import { ADVERT_SOURCE, advertSource, findAdverts, networkFlag } from '../advert-source.ts';
@@ -54,6 +55,15 @@ const jsonOf = ({ advert, open }: AdvertView) => ({
   event: advert.event,
 });
 
+/** The beacon, and what is out of the ordinary about it. */
+const formOf = ({ type, flow, privacy, bit_order }: Terms): string =>
+  [
+    type,
+    ...(flow === 'pull' ? ['pull'] : []),
+    ...(privacy === 'blinded' ? ['blinded'] : []),
+    ...(bit_order === 'lsb' ? ['lsb'] : []),
+  ].join(', ');
+
 function advertTable(adverts: readonly AdvertView[], reader: Reader): string {
   const columns = [
     { title: 'ADVERT' },
@@ -74,7 +84,7 @@ function advertTable(adverts: readonly AdvertView[], reader: Reader): string {
     return [
       terms.id,
       shortId(advert.cohort),
-      terms.type,
+      formOf(terms),
       terms.btc_network,
       min === max ? String(min) : `${min}–${max}`,
       sats(terms.fee_cap),

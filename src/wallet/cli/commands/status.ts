@@ -3,6 +3,7 @@ import type { CohortView, WalletStatus } from '../../api.ts';
 import { type Command, EXIT, NETWORKING } from '../command.ts';
 import { paintOf, type Reader, writeJson } from '../io.ts';
 import { homeOf, withWallet } from '../open.ts';
+import type { WalletPort } from '../port.ts';
 import { didTable } from './did-list.ts';
 
 export const status: Command = {
@@ -13,13 +14,24 @@ export const status: Command = {
   async run(invocation) {
     const { isRunning, now } = await withWallet(invocation, { online: false }, async ({ port, isRunning }) => ({
       isRunning,
-      now: await port.status(),
+      now: await statusWithTip(port),
     }));
     if (invocation.json) writeJson(invocation, { running: isRunning, home: homeOf(invocation), ...now });
     else invocation.io.out.write(statusText(now, { home: homeOf(invocation), isRunning }, invocation));
     return EXIT.ok;
   },
 };
+
+const TIP_MS = 2_000;
+const LOOK_MS = 50;
+
+/** A wallet that was opened for this command alone needs a moment to see the chain; one whose node is down never does. */
+async function statusWithTip(port: WalletPort): Promise<WalletStatus> {
+  for (const deadline = Date.now() + TIP_MS; ; await new Promise(resolve => setTimeout(resolve, LOOK_MS))) {
+    const now = await port.status();
+    if (now.chain.height !== null || now.chain.kind === 'none' || Date.now() > deadline) return now;
+  }
+}
 
 function statusText(
   now: WalletStatus,
