@@ -168,7 +168,11 @@ describe.skipIf(executable === null)('the SDK in a browser', () => {
     await hal.update({ did: other, patch: [{ op: 'add', path: '/service/-', value: service }] });
     await until('both reloads', () => reloads.length === 2, 60_000);
     expect(reloads).toEqual([null, null]);
-    const next = await until('the second signal', async () => (await show()).rounds.find(r => r.round === 2 && r.txid));
+    const next = await until(
+      'the second signal',
+      async () => (await show()).rounds.find(r => r.round === 2 && r.txid),
+      90_000,
+    );
     await until('the node has it', async () => ((await node.rpc('getrawmempool')) as string[]).includes(next.txid!));
     await node.mine(6);
     // Both proofs are in the page: whoever resolves needs them for ever.
