@@ -21,8 +21,16 @@ const envelope = z.strictObject({
   sig: schnorrSignature,
 } satisfies Record<keyof Envelope, z.ZodType>);
 
+/** Control characters (Cc) in words that every validator knows: few read property escapes, which need Unicode mode. */
+const PLAIN_TEXT = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
+
 function schemaOf(title: string, description: string, schema: z.ZodType): Json {
-  const { $schema, ...rest } = z.toJSONSchema(schema, { io: 'input' });
+  const { $schema, ...rest } = z.toJSONSchema(schema, {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.pattern === '^\\P{Cc}*$') jsonSchema.pattern = PLAIN_TEXT;
+    },
+  });
   return { $schema, title, description, ...rest };
 }
 

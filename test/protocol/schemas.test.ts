@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { BODIES } from '../../src/messages/index.ts';
 import { protocolSchemas } from '../../src/messages/json-schema.ts';
 
@@ -23,4 +24,30 @@ test('schemas refuse what the code refuses: unknown properties everywhere', () =
       name,
     ).toBe(true);
   }
+});
+
+test('a validator that knows the schemas alone takes every vector, and nothing with one property more', () => {
+  const vectors = new URL('../vectors/protocol/', import.meta.url);
+  const read = new Map(
+    readdirSync(folder).map(name => [
+      name.replace('.json', ''),
+      z.fromJSONSchema(JSON.parse(readFileSync(new URL(name, folder), 'utf8'))),
+    ]),
+  );
+  const takes = (name: string, value: unknown) => read.get(name)!.safeParse(value).success;
+  const judged = new Set<string>();
+  for (const name of ['push-smt', 'pull-cas', 'blinded', 'failures']) {
+    const file = JSON.parse(readFileSync(new URL(`${name}.json`, vectors), 'utf8')) as {
+      advert: { content: string };
+      messages: { envelope: { type: string; body: object } }[];
+    };
+    expect(takes('terms', JSON.parse(file.advert.content))).toBe(true);
+    for (const { envelope } of file.messages) {
+      const { type, body } = envelope;
+      expect([type, takes('envelope', envelope), takes(type, body)]).toEqual([type, true, true]);
+      expect([type, takes(type, { ...body, more: 1 })]).toEqual([type, false]);
+      judged.add(type);
+    }
+  }
+  expect([...judged].sort()).toEqual(Object.keys(BODIES).sort());
 });
