@@ -39,8 +39,11 @@ export interface Config {
   mainnet: boolean;
   /** Mode 0700. */
   state_dir: string;
-  /** A file of mode 0600 with 64 lowercase hex digits or an nsec; it was checked, and is not read into here. */
-  identity: { key_file: string };
+  /**
+   * A file of mode 0600 with 64 lowercase hex digits, an nsec or an ncryptsec; it was checked, and is not read into here.
+   * The passphrase in the other file opens an ncryptsec, and locks the transport keys in the state folder.
+   */
+  identity: { key_file: string; passphrase_file?: string | undefined };
   /** In one spelling each. */
   relays: string[];
   /** Where they were read from; empty where they are named directly. */
@@ -173,7 +176,7 @@ export function loadConfig(input: ConfigInput): Config {
     return typeof value === 'string' && value !== '' ? value : null;
   };
   const keyFile = textAt('identity.key_file');
-  if (keyFile !== null) problems.push(...checkIdentityKey(keyFile));
+  if (keyFile !== null) problems.push(...checkIdentityKey(keyFile, textAt('identity.passphrase_file')));
   const relaysFile = textAt('relays_file');
   const relays =
     raw.relays !== undefined
@@ -187,6 +190,8 @@ export function loadConfig(input: ConfigInput): Config {
   };
   const password = secretFile('chain.password_file');
   const invites = secretFile('admission.invites_file');
+  // Whether it can be read is known now; what it says is read by the daemon, and kept nowhere.
+  secretFile('identity.passphrase_file');
 
   if (problems.length === 0 && parsed.success) problems.push(...prepareStateDir(parsed.data.state_dir));
   if (!parsed.success || relays === null || problems.length > 0)

@@ -5,6 +5,7 @@ import * as nip19 from 'nostr-tools/nip19';
 import { curve } from '#curve';
 import { bitcoindChain, type Chain, esploraChain, requireNetwork } from './chain/index.ts';
 import type { CohortState } from './cohort/index.ts';
+import { readSecretFile } from './config/files.ts';
 import type { Config } from './config.ts';
 import { sha256, toHex, utf8 } from './crypto/index.ts';
 import { didOfIdentity } from './nostr/advert.ts';
@@ -21,7 +22,7 @@ import {
   type NostrEvent,
   schemeOfKind,
 } from './nostr/index.ts';
-import { parseSecretKey } from './nostr/keys.ts';
+import { isNcryptsec, openNcryptsec, parseSecretKey } from './nostr/keys.ts';
 import { nodeSocket } from './nostr/websocket-node.ts';
 import { type AggregatorApi, OperatorError } from './operator/api.ts';
 import {
@@ -63,9 +64,25 @@ const now = (): number => Math.floor(Date.now() / 1000);
 export const chainOf = (config: Config['chain']): Chain =>
   config.backend === 'bitcoind' ? bitcoindChain(config) : esploraChain(config);
 
-function readIdentity(path: string): Identity {
+/** The passphrase of the daemon's keys; undefined if none is configured. */
+function readPassphrase(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  const read = readSecretFile('identity.passphrase_file', path);
+  if (!read.ok) throw new KeyFileError(read.problems.map(({ text }) => text).join('; '), 'locked');
+  return read.value;
+}
+
+function readIdentity(path: string, passphrase: string | undefined): Identity {
+  const text = readFileSync(path, 'utf8');
+  // A plain key is read again whenever it is lent; one under a passphrase takes too long, and stays in memory.
+  const opened = isNcryptsec(text) && passphrase !== undefined ? openNcryptsec(text, passphrase) : null;
+  if (isNcryptsec(text) && opened === null)
+    throw new KeyFileError(
+      `the passphrase does not open ${path}`,
+      passphrase === undefined ? 'locked' : 'wrong_passphrase',
+    );
   const secretOf = (): Uint8Array => {
-    const secret = parseSecretKey(readFileSync(path, 'utf8'));
+    const secret = opened?.slice() ?? parseSecretKey(readFileSync(path, 'utf8'));
     if (secret === null) throw new KeyFileError(`${path} does not hold one secret key`);
     return secret;
   };
@@ -80,12 +97,23 @@ function readIdentity(path: string): Identity {
   return { lend, key: lend(secret => toHex(curve.publicKey(secret).subarray(1))) };
 }
 
+/** Keys are touched only by whoever holds the database; a database is left by whoever cannot open the keys. */
+function orClose<T>(store: { close(): void }, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
 /** Puts the parts together and starts them. Throws before anything is sent if chain, database or keys are not as configured. */
 export async function startDaemon(config: Config, { log }: { log: Log }): Promise<Daemon> {
   mkdirSync(config.state_dir, { recursive: true, mode: 0o700 });
-  const identity = readIdentity(config.identity.key_file);
-  const keys = openKeyFile(join(config.state_dir, 'keys.json'), random, now);
+  const passphrase = readPassphrase(config.identity.passphrase_file);
+  const identity = readIdentity(config.identity.key_file, passphrase);
   const store = openStore(join(config.state_dir, 'aggregator.db'), { application: 'aggregator' });
+  const keys = orClose(store, () => openKeyFile(join(config.state_dir, 'keys.json'), random, now, { passphrase }));
   const chain = chainOf(config.chain);
   try {
     await requireNetwork(chain, config.network);

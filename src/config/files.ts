@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { isRecord, parseJson } from '../nostr/json.ts';
-import { parseSecretKey } from '../nostr/keys.ts';
+import { isNcryptsec, parseSecretKey } from '../nostr/keys.ts';
 import { normalizeRelayUrl } from '../nostr/url.ts';
 import type { ConfigProblem } from './error.ts';
 
@@ -45,13 +45,20 @@ function readText(
   }
 }
 
-/** Whether the identity key can be used: there, a secret key, and its owner's alone. Every refusal names the command that helps. */
-export function checkIdentityKey(path: string): ConfigProblem[] {
+/**
+ * Whether the identity key can be used: there, a secret key, and its owner's alone. A locked one (`ncryptsec`, NIP-49) needs
+ * a passphrase file, and is opened by the daemon only. Every refusal names the command that helps.
+ */
+export function checkIdentityKey(path: string, passphraseFile: string | null = null): ConfigProblem[] {
   const key = 'identity.key_file';
   const word = shellWord(path);
   const missing = `Run: btcr2-aggregator init, or: (umask 077 && openssl rand -hex 32 > ${word})`;
   const text = readText(key, path, { isSecret: true, missing });
   if (!text.ok) return text.problems;
+  if (isNcryptsec(text.value)) {
+    if (passphraseFile !== null) return [];
+    return [{ key: 'identity.passphrase_file', text: `is missing: ${path} is locked by a passphrase (ncryptsec)` }];
+  }
   const secret = parseSecretKey(text.value);
   if (secret === null)
     return [{ key, text: `${path} has to hold one secret key: 64 lowercase hex digits, or an nsec` }];

@@ -42,7 +42,7 @@ export const settingsSchema = z.strictObject({
   network,
   mainnet: z.boolean(),
   state_dir: path,
-  identity: z.strictObject({ key_file: path }),
+  identity: z.strictObject({ key_file: path, passphrase_file: path.optional() }),
   relays: z.array(z.string()).optional(),
   relays_file: path.optional(),
   chain: z.discriminatedUnion('backend', [bitcoind, esplora]),
@@ -62,6 +62,7 @@ export type Settings = z.infer<typeof settingsSchema>;
 export const PATH_KEYS: readonly string[] = [
   'state_dir',
   'identity.key_file',
+  'identity.passphrase_file',
   'relays_file',
   'chain.cookie_file',
   'chain.password_file',

@@ -1,4 +1,5 @@
 import * as nip19 from 'nostr-tools/nip19';
+import * as nip49 from 'nostr-tools/nip49';
 import { curve } from '#curve';
 import { type Bytes, fromHex, isHex } from '../crypto/index.ts';
 
@@ -33,6 +34,22 @@ export function parsePublicKey(text: string): string | null {
           ? word.toLowerCase()
           : null;
   return key !== null && curve.isXOnly(fromHex(key, 32)) ? key : null;
+}
+
+/** Whether a text looks like a secret key under a passphrase (NIP-49); nothing of it is checked. */
+export const isNcryptsec = (text: string): boolean => wordOf(text).startsWith('ncryptsec1');
+
+/**
+ * The secret key (32 bytes) in an `ncryptsec` (NIP-49); null for a wrong passphrase, or a text that is none. Takes a third
+ * of a second and 64 MiB, or what the text asks for. The caller wipes it.
+ */
+export function openNcryptsec(text: string, passphrase: string): Bytes | null {
+  try {
+    const secret = nip49.decrypt(wordOf(text), passphrase);
+    return secret.length === 32 && curve.isSecretKey(secret) ? secret : null;
+  } catch {
+    return null;
+  }
 }
 
 /**

@@ -2,7 +2,8 @@ import * as nip19 from 'nostr-tools/nip19';
 import { describe, expect, test } from 'vitest';
 import { curve } from '#curve';
 import { fromHex, toHex } from '../../src/crypto/index.ts';
-import { parsePublicKey, parseSecretKey } from '../../src/nostr/keys.ts';
+import { isNcryptsec, openNcryptsec, parsePublicKey, parseSecretKey } from '../../src/nostr/keys.ts';
+import nip49 from '../vectors/nip49/nip49.json' with { type: 'json' };
 
 /** The examples of NIP-19. */
 const NPUB = 'npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg';
@@ -40,4 +41,12 @@ describe('a secret key that a person types', () => {
     for (const text of [NPUB, NPROFILE, '0'.repeat(64), 'f'.repeat(64), zero, NSEC_HEX.slice(2), ''])
       expect(parseSecretKey(text), text).toBeNull();
   });
+});
+
+test('a locked key opens with its passphrase alone, and is no plain one (NIP-49)', () => {
+  const { ncryptsec, password, secret } = nip49;
+  expect([isNcryptsec(ncryptsec), isNcryptsec(NSEC), parseSecretKey(ncryptsec)]).toEqual([true, false, null]);
+  expect(toHex(openNcryptsec(` ${ncryptsec}\n`, password)!)).toBe(secret);
+  expect(openNcryptsec(ncryptsec, 'Nostr')).toBeNull();
+  expect(openNcryptsec(NSEC, password)).toBeNull();
 });
