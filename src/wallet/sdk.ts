@@ -186,12 +186,21 @@ export function createWallet(parts: WalletParts): Wallet {
     return secret;
   }
 
+  /** A store that takes nothing more is told to whoever owns the wallet, not thrown out of a timer. */
+  function resend(): void {
+    try {
+      actor.resend();
+    } catch (error) {
+      fail(error);
+    }
+  }
+
   function start(): void {
     if (net) return;
     net = connect();
     void actor.reportLostNonces().catch(fail);
     stopTips = eye?.onTip(() => void actor.lookAll().catch(fail)) ?? null;
-    timers.push(setInterval(() => actor.resend(), RESEND_MS));
+    timers.push(setInterval(resend, RESEND_MS));
     timers.push(setInterval(() => void actor.lookAll().catch(fail), LOOK_MS));
   }
 
