@@ -90,12 +90,13 @@ export function createKeyStore({ content, cipher, random, now, save, derive }: K
 
   /** A file put back from a backup knows smaller counters; what is here is never handed out as new. */
   function createDerived(kind: SeedKind, seed: NonNullable<KeyFileContent['seed']>): string {
-    let counter = seed.next[kind];
-    while (current.keys[peek(kind, counter)]) counter++;
+    // One nonce key serves a wallet for ever: a second one would not make the nonces of earlier signals again.
+    let counter = kind === 'nonces' ? 0 : seed.next[kind];
+    while (kind !== 'nonces' && current.keys[peek(kind, counter)]) counter++;
     return withNew(
       () => derived(kind, counter),
       (secret, publicKey) => {
-        const next = { ...seed.next, [kind]: counter + 1 };
+        const next = { ...seed.next, [kind]: Math.max(seed.next[kind], counter + 1) };
         commit({ ...current, seed: { ...seed, next }, keys: withEntry(current.keys, kind, secret, publicKey) });
         return publicKey;
       },

@@ -11,7 +11,10 @@ export type CohortKeyUse = 'musig' | 'statement';
 
 /** Holds secret keys and lends them: nobody keeps one. Public keys are 33-byte compressed hex; x-only hex finds them too. */
 export interface KeyStore {
-  /** Draws a key, or derives the next one of its kind from the seed, and stores it durably before it is used. Returns the compressed public key. */
+  /**
+   * Draws a key, or derives the next one of its kind from the seed (which has one nonce key only), and stores it durably
+   * before it is used. Returns the compressed public key.
+   */
   create(kind: KeyKind): string;
   has(publicKey: string): boolean;
   /**

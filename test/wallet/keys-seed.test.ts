@@ -128,6 +128,13 @@ describe('a wallet restored from its seed', () => {
     expect(device('first').keys.create('nonces')).toBe(device('second').keys.create('nonces'));
   });
 
+  test('goes on with the nonce key that was restored: another one would not make earlier nonces again', () => {
+    const { keys } = device('first');
+    const [restored] = keys.restore('nonces', 1);
+    expect(keys.create('nonces')).toBe(restored);
+    expect(keys.create('nonces')).toBe(restored);
+  });
+
   test('needs the very words, and their network', () => {
     const { keys } = device('first');
     expect(device('second', bip39.entropy[0]![1]!).keys.create('did')).not.toBe(keys.create('did'));
