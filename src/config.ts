@@ -1,6 +1,5 @@
 import { homedir } from 'node:os';
 import { dirname } from 'node:path';
-import * as nip19 from 'nostr-tools/nip19';
 import type { Network } from './bitcoin/network.ts';
 import type { RpcAuth } from './chain/index.ts';
 import { defaultSettings } from './config/defaults.ts';
@@ -28,6 +27,7 @@ import {
   type Raw,
 } from './config/sources.ts';
 import { isRecord } from './nostr/json.ts';
+import { parsePublicKey } from './nostr/keys.ts';
 import type { AdvertTerms } from './operator/api.ts';
 
 export { ConfigError, type ConfigProblem } from './config/error.ts';
@@ -110,16 +110,7 @@ function gather({ flags = {}, env, cwd, home = homedir(), tty = true }: ConfigIn
 
 /** Wallets show keys as npub or nprofile (NIP-19), alone or as `nostr:` URIs (NIP-21): taken as well as x-only hex. */
 function toXOnly(entry: unknown): unknown {
-  if (typeof entry !== 'string') return entry;
-  const word = entry.trim().replace(/^nostr:/, '');
-  if (!/^(npub|nprofile)1/.test(word)) return entry;
-  try {
-    const decoded = nip19.decode(word);
-    if (decoded.type === 'npub') return decoded.data;
-    return decoded.type === 'nprofile' ? decoded.data.pubkey : entry;
-  } catch {
-    return entry;
-  }
+  return typeof entry === 'string' ? (parsePublicKey(entry) ?? entry) : entry;
 }
 
 function normalized(raw: Raw): Raw {
