@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fromBase64url, toHex } from '../../src/crypto/index.ts';
+import type { Sidecar, SignedUpdate } from '../../src/did/index.ts';
+import type { Envelope } from '../../src/messages/index.ts';
+import { openKeyFile } from '../../src/shell/keystore.ts';
+import { createMail } from '../../src/shell/mail.ts';
+import { leafIndex } from '../../src/smt/index.ts';
+import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
+import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
+import { logged, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+
+let node: Regtest;
+let relay: TestRelay;
+const dir = tempDir();
+
+beforeAll(async () => {
+  node = await startRegtest();
+  relay = await startTestRelay();
+}, 180_000);
+afterAll(async () => {
+  await relay?.stop();
+  await node?.stop();
+  removeDir(dir);
+});
+
+const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
+const now = (): number => Math.floor(Date.now() / 1000);
+
+/** Every directed message that the relay carried to a key of this folder, decrypted. */
+function mailOf(folder: string): Envelope[] {
+  const keys = openKeyFile(join(folder, 'keys.json'), random, now);
+  const mail = createMail({ lend: keys.lend, random, maxMessageBytes: () => null });
+  return relay.events().flatMap(event => {
+    const to = event.tags.find(tag => tag[0] === 'p')?.[1];
+    if (event.kind !== 8252 || to === undefined || !keys.has(to)) return [];
+    const opened = mail.open(event, to, now());
+    return opened.status === 'message' && opened.read.ok ? [opened.read.envelope] : [];
+  });
+}
+
+/** What only the controller may know of a DID, each in every spelling that it has. */
+function secretsOf(did: string, { genesisDocument, updates, smtProofs }: Sidecar): string[] {
+  const hashes = smtProofs.flatMap(({ nonce, updateId }) => [nonce, updateId].filter(value => value !== undefined));
+  const texts = (updates as SignedUpdate[]).flatMap(update => [
+    update.sourceHash,
+    update.targetHash,
+    update.proof.proofValue,
+    ...update.patch.map(operation => JSON.stringify(operation)),
+  ]);
+  const keys = JSON.stringify(genesisDocument ?? {}).match(/zQ3s[1-9A-HJ-NP-Za-km-z]+/g) ?? [];
+  return [
+    did,
+    did.slice('did:btcr2:'.length),
+    ...texts,
+    ...keys,
+    ...hashes,
+    ...hashes.map(h => toHex(fromBase64url(h))),
+  ];
+}
+
+test('an aggregator of blinded leaves never learns a DID, an update, an announcement or a nonce', {
+  timeout: 90_000,
+}, async () => {
+  const world = { dir, node, relays: [relay.url] };
+  const aggregator = await startAggregator(world, {
+    flow: 'pull',
+    privacy: 'blinded',
+    cohort_size: { min: 2, max: 2 },
+    frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 },
+  });
+  const { cohort } = await aggregator.api.advertCreate({});
+  let [alexis, satoshi] = (await Promise.all(['alexis', 'satoshi'].map(name => startWallet(world, name)))) as [
+    Awaited<ReturnType<typeof startWallet>>,
+    Awaited<ReturnType<typeof startWallet>>,
+  ];
+  const newDid = async (wallet: typeof alexis): Promise<string> => {
+    const { did } = await wallet.createDid({ kind: 'x', cohort });
+    await wallet.register({ did, cohort });
+    return did;
+  };
+  for (const wallet of [alexis, satoshi]) {
+    const { advert } = await until('the advert', async () =>
+      (await wallet.discover()).find(seen => seen.advert.cohort === cohort),
+    );
+    await wallet.join({ advert });
+  }
+  await Promise.all([alexis.ready(cohort), satoshi.ready(cohort)]);
+  const [one, two] = [await newDid(alexis), await newDid(satoshi)];
+  const show = () => aggregator.api.cohortShow({ cohort });
+  const { beacon_address } = await show();
+  await node.fund(beacon_address!, 100_000);
+  await node.mine(6);
+
+  const patch = (name: string) => [
+    {
+      op: 'add' as const,
+      path: '/service/-',
+      value: { id: `#${name}`, type: 'LinkedDomains', serviceEndpoint: `https://${name}.example` },
+    },
+  ];
+  const round = async (number: number): Promise<void> => {
+    await until('a round opens', async () => (await aggregator.api.roundOpen({ cohort })).opened);
+    await until(`signal ${number}`, async () =>
+      (await show()).rounds.find(r => r.round === number && r.stage === 'announced' && r.status === 'broadcast'),
+    );
+    await node.mine(6);
+    await until('it is final', async () => (await show()).rounds.find(r => r.round === number)?.stage === 'closed');
+  };
+  const at = (wallet: typeof alexis, did: string, version: string) =>
+    until(`${did} at version ${version}`, async () => (await wallet.resolve({ did })).versionId === version);
+
+  await alexis.update({ did: one, patch: patch('replaced') });
+  await alexis.update({ did: one, patch: patch('first') });
+  await round(1);
+  await at(alexis, one, '2');
+  await at(satoshi, two, '1');
+
+  // A wallet that starts again makes the same nonces whole, and a DID that comes late has an empty index so far.
+  await alexis.stop();
+  alexis = await startWallet(world, 'alexis');
+  const late = await newDid(satoshi);
+  await alexis.update({ did: one, patch: patch('second') });
+  await satoshi.update({ did: late, patch: patch('late') });
+  await round(2);
+  await at(alexis, one, '3');
+  await at(satoshi, two, '1');
+  await at(satoshi, late, '2');
+
+  const secrets = [
+    [alexis, one],
+    [satoshi, two],
+    [satoshi, late],
+  ].flatMap(([wallet, did]) => secretsOf(did as string, (wallet as typeof alexis).sidecar(did as string)));
+  for (const what of ['https://first.example', 'https://replaced.example', '#late']) secrets.push(what);
+  // Three DIDs in two signals: late had no leaf in the first one, so five nonces; and three updates at least.
+  expect(new Set(secrets).size).toBeGreaterThan(3 * 3 + 2 * (5 + 3) + 3 * 4);
+  await Promise.all([alexis.stop(), satoshi.stop(), aggregator.stop()]);
+
+  const folder = join(dir, 'aggregator');
+  const files = readdirSync(folder).map(name => readFileSync(join(folder, name), 'latin1'));
+  const lines = logged()
+    .split('\n')
+    .filter(line => line.split(' ')[1] === 'aggregator');
+  const received = mailOf(folder);
+  const sent = ['alexis', 'satoshi'].flatMap(name => mailOf(join(dir, name)));
+  const places = { files: files.join('\n'), log: lines.join('\n'), mail: JSON.stringify([...received, ...sent]) };
+  // Each place is really looked into: all of them know the beacon or the cohort, and two of them the leaves.
+  for (const did of [one, two, late]) {
+    const index = toHex(leafIndex(did));
+    expect(places.files).toContain(index);
+    expect(places.mail).toContain(index);
+  }
+  expect(places.log).toContain(cohort.slice(0, 8));
+  const types = received.map(({ type }) => type);
+  expect(types).toContain('update_response');
+  expect(types).not.toContain('did_update');
+  expect(new Set(sent.map(({ type }) => type))).toContain('authorize_beacon_signal_request');
+  for (const secret of secrets) {
+    const found = Object.entries(places).flatMap(([place, text]) => (text.includes(secret) ? [place] : []));
+    expect([secret, found]).toEqual([secret, []]);
+  }
+});
