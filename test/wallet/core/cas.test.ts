@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { fromHex, toBase64url, toHex } from '../../../src/crypto/index.ts';
-import { jcs, jsonHash, makeSidecar } from '../../../src/did/index.ts';
-import type { Body } from '../../../src/messages/index.ts';
+import { jsonHash, makeSidecar } from '../../../src/did/index.ts';
+import { type Body, readEnvelope } from '../../../src/messages/index.ts';
+import { createChunkAssembler, splitText } from '../../../src/nostr/chunk.ts';
 import { sidecarOf } from '../../../src/wallet/dids.ts';
 import { drawHex, newController } from '../../cohort/members.ts';
-import { deliver, drafted, mine, ready, registerListed, resolveBy } from './driver.ts';
+import { deliver, drafted, mine, ready, registerListed, resolveBy, START } from './driver.ts';
 import { hashOf, held, type Lied, lied, sign, submitted, threeDids } from './given.ts';
 import { roundTrip, sentOf, updateState } from './wallet.ts';
 
@@ -87,7 +88,14 @@ describe('a map', () => {
       Array.from({ length: 500 }, (_, i) => [newController(`other ${i}`).did, drawHex(`update ${i}`)]),
     );
     const body = given.liar.request({ ...given.parts, updates: { ...others, ...given.parts.updates } });
-    expect(jcs(body).length).toBeGreaterThan(40_960);
+    const envelope = given.liar.envelope({ type: 'authorize_beacon_signal_request', body });
+    const parts = splitText(JSON.stringify(envelope), 40_960, fromHex('07'.repeat(16)));
+    expect(parts.length).toBeGreaterThan(1);
+    const chunks = createChunkAssembler();
+    const put = parts.map((text, i) => chunks.accept({ sender: envelope.from, text, eventId: `${i}`, now: START }));
+    const whole = put.at(-1)!;
+    const read = readEnvelope(whole.status === 'whole' ? whole.text : '');
+    expect(read.ok && read.envelope).toEqual(envelope);
     sign(given, body);
     const kept = given.wallet.beacon(given.liar.cohort).signals.get(body.signal_bytes)!;
     expect(toHex(jsonHash(kept.map!))).toBe(body.signal_bytes);
