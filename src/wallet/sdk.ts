@@ -19,24 +19,14 @@ import {
   signUpdate,
 } from '../did/index.ts';
 import { optInStatement, registrationStatement, type Scheme } from '../messages/index.ts';
-import { ADVERT_KIND, ADVERT_TOPIC, type Advert, readAdvert } from '../nostr/advert.ts';
-import {
-  type AdvertPointer,
-  type AdvertSource,
-  decodeAdvertLink,
-  isMeant,
-  readAdvertSource,
-} from '../nostr/advert-link.ts';
 import {
   authEvent,
   createInbox,
   createOutbox,
   createRelays,
-  type Filter,
   type Inbox,
   type Log,
   MAIL_KINDS,
-  type NostrEvent,
   type OpenSocket,
   type Outbox,
   type Relays,
@@ -48,16 +38,10 @@ import { createMail } from '../shell/mail.ts';
 import { signalSource } from '../shell/source.ts';
 import type { WalletStore } from '../store/wallet-store.ts';
 import { createActor } from './actor.ts';
-import {
-  type AdvertView,
-  type Announced,
-  type DidSigner,
-  type SingletonApi,
-  type WalletApi,
-  WalletError,
-} from './api.ts';
+import { type Announced, type DidSigner, type SingletonApi, type WalletApi, WalletError } from './api.ts';
 import { beaconOf, type MemberBeacon, type Membership, type WalletDid, type WalletEvent } from './core.ts';
 import { baseOfNext, firstDocument, holdersOf, methodOf, rivalCohorts, sidecarOf } from './dids.ts';
+import { discoverAdverts } from './discovery.ts';
 import { createOwnBeacon } from './own-beacon.ts';
 import { cohortViews, didViews, missingProofs } from './views.ts';
 
@@ -250,89 +234,6 @@ export function createWallet(parts: WalletParts): Wallet {
         `no answer to ${what} yet; it stays sent, and its answer will be taken when it comes`,
       );
     return found;
-  }
-
-  async function discover(query: Parameters<WalletApi['discover']>[0] = {}): Promise<AdvertView[]> {
-    const newest = new Map<string, Advert>();
-    const pointers: AdvertPointer[] = [];
-    const add = (advert: Advert): void => {
-      const key = `${advert.identity} ${advert.terms.id}`;
-      const known = newest.get(key);
-      if (!known || isNewer(advert, known)) newest.set(key, advert);
-    };
-    const dismiss = (reason: string): void => log('info', 'an advert does not verify', { reason });
-    const take = (read: AdvertSource): void => {
-      if (!read.ok) dismiss(read.reason);
-      else if ('advert' in read) add(read.advert);
-      else pointers.push(read.pointer);
-    };
-    const seconds = query.seconds ?? 3;
-    if (query.link !== undefined) {
-      const read = decodeAdvertLink(query.link);
-      if (!read.ok) throw new WalletError('refused', read.reason);
-      take(read);
-    }
-    for (const value of query.events ?? []) take(readAdvertSource(value));
-    if (query.link === undefined && query.events === undefined) {
-      start();
-      const filter = { kinds: [ADVERT_KIND], '#t': [ADVERT_TOPIC] };
-      await readAdverts(net!.relays, filter, seconds, event => take(readAdvert(event)));
-    }
-    await Promise.all(
-      pointers.map(pointer =>
-        fetchAdverts(pointer, seconds, event => {
-          const read = readAdvert(event);
-          if (!read.ok) dismiss(read.reason);
-          else if (isMeant(pointer, read.advert)) add(read.advert);
-        }),
-      ),
-    );
-    return [...newest.values()]
-      .map(advert => ({ advert, open: advert.status === 'open' && advert.expires_at > now() }))
-      .filter(({ advert, open }) => (query.all || open) && advert.terms.btc_network === (query.network ?? network))
-      .sort((a, b) => b.advert.event.created_at - a.advert.event.created_at);
-  }
-
-  /** Fetches what a link or a document points at, from the relays that it names and from our own. */
-  async function fetchAdverts(
-    pointer: AdvertPointer,
-    seconds: number,
-    take: (event: NostrEvent) => void,
-  ): Promise<void> {
-    const relays = createRelays([...pointer.relays, ...parts.relays], { openSocket: parts.openSocket, log });
-    const filter = { kinds: [ADVERT_KIND], authors: [pointer.identity], '#d': [pointer.advert_id] };
-    try {
-      await readAdverts(relays, filter, seconds, take);
-    } finally {
-      await relays.close();
-    }
-  }
-
-  async function readAdverts(
-    relays: Relays,
-    filter: Filter,
-    seconds: number,
-    take: (event: NostrEvent) => void,
-  ): Promise<void> {
-    const waiting = new Set(relays.urls);
-    await new Promise<void>(resolve => {
-      const done = (): void => {
-        clearTimeout(timer);
-        subscription.close();
-        resolve();
-      };
-      const timer = setTimeout(done, seconds * 1_000);
-      const subscription = relays.subscribe({
-        key: 'adverts',
-        filters: () => [filter],
-        onEvent: take,
-        onEose: url => {
-          waiting.delete(url);
-          // Relays that are down are waited for, but not for long once another one has told all it has.
-          if (waiting.size === 0) queueMicrotask(done);
-        },
-      });
-    });
   }
 
   async function join({
@@ -649,7 +550,21 @@ export function createWallet(parts: WalletParts): Wallet {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    discover,
+    discover: query =>
+      discoverAdverts(
+        {
+          network,
+          relays: parts.relays,
+          openSocket: parts.openSocket,
+          now,
+          log,
+          ownRelays() {
+            start();
+            return net!.relays;
+          },
+        },
+        query,
+      ),
     join,
     async ready(cohort) {
       start();
@@ -695,7 +610,3 @@ export function createWallet(parts: WalletParts): Wallet {
     }),
   };
 }
-
-/** Of two events of one advert the later counts; in one second the lower id (NIP-01). */
-const isNewer = (a: Advert, b: Advert): boolean =>
-  a.event.created_at > b.event.created_at || (a.event.created_at === b.event.created_at && a.event.id < b.event.id);
