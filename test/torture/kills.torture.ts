@@ -128,6 +128,7 @@ test(`${KILLS} kills of aggregator and wallets in live rounds: every acknowledge
   await Promise.all([miner, ...submitters]);
 
   // Everybody is up: the rest must come to its end by itself.
+  let last = '';
   const settled = await until(
     'every acknowledged update to be final',
     async () => {
@@ -135,10 +136,18 @@ test(`${KILLS} kills of aggregator and wallets in live rounds: every acknowledge
       await pause(500);
       const states = await Promise.all(wallets.map(wallet => wallet.call<WalletStatus>('status', [])));
       const all = states.flatMap(state => state.dids.flatMap(did => did.updates));
-      return all.length > 0 && all.every(update => ['final', 'replaced', 'refused'].includes(update.state)) && states;
+      const unfinished = all.filter(update => !['final', 'replaced', 'refused'].includes(update.state));
+      last = JSON.stringify({
+        unfinished,
+        sessions: states.map(state => state.cohorts[0]?.open_sessions),
+        round: (await show()).round,
+      });
+      return all.length > 0 && unfinished.length === 0 && states;
     },
     240_000,
-  );
+  ).catch(error => {
+    throw new Error(`${error.message}: ${last}`);
+  });
   const detail = await show();
   const versions = await Promise.all(
     dids.map(async (did, i) => {
