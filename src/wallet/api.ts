@@ -35,6 +35,8 @@ export interface WalletApi {
     advert: Advert;
     invite?: string;
     scheme?: Scheme;
+    /** The listed key that vouches for this wallet, where the advert admits listed keys only. */
+    voucher?: DidSigner;
   }): Promise<{ cohort: string; participant_pk: string }>;
   /** Waits until the cohort stands. */
   ready(cohort: string): Promise<{ beacon_address: string; participant_pubkeys: string[] }>;

@@ -18,7 +18,7 @@ import {
   type SignedUpdate,
   signUpdate,
 } from '../did/index.ts';
-import { optInStatement, registrationStatement, type Scheme } from '../messages/index.ts';
+import { admissionStatement, optInStatement, registrationStatement, type Scheme } from '../messages/index.ts';
 import {
   authEvent,
   createInbox,
@@ -75,6 +75,12 @@ const ANSWER_MS = 60_000;
 const RESEND_MS = 2_000;
 const LOOK_MS = 10_000;
 const MAX_SKEW = 900;
+
+/** A listed key's word for a new transport key: its x-only form, and BIP-340 over the statement. */
+const vouch = async ({ publicKey, sign }: DidSigner, statement: Bytes) => ({
+  pubkey: publicKey.slice(2),
+  sig: toHex(await sign(statement)),
+});
 
 /** The SDK: a wallet made of parts that may come from Node, a browser, or a test. */
 export function createWallet(parts: WalletParts): Wallet {
@@ -240,6 +246,7 @@ export function createWallet(parts: WalletParts): Wallet {
     advert,
     invite,
     scheme: wanted,
+    voucher,
   }: Parameters<WalletApi['join']>[0]): ReturnType<WalletApi['join']> {
     const { terms, terms_hash, identity, cohort } = advert;
     if (terms.btc_network !== network)
@@ -252,6 +259,8 @@ export function createWallet(parts: WalletParts): Wallet {
     const statement = optInStatement({ aggregator: identity, network, terms_hash, transport_key: transport });
     const prove = (secret: Bytes): Bytes => curve.signSchnorr(statement, secret, random(32));
     const proof = toHex(keys.lend(participant_pk, prove, 'statement'));
+    const listed = { aggregator: identity, terms_hash, transport_key: transport };
+    const admission = voucher ? await vouch(voucher, admissionStatement(listed)) : invite && { invite };
     refusedBy(
       await actor.feed({
         type: 'join',
@@ -269,7 +278,7 @@ export function createWallet(parts: WalletParts): Wallet {
           participant_pubkey: participant_pk,
           return_interact: `nostr:${transport}`,
           proof,
-          ...(invite === undefined ? {} : { admission: { invite } }),
+          ...(admission ? { admission } : {}),
         },
       }),
     );

@@ -1,6 +1,12 @@
+import { randomBytes } from 'node:crypto';
+import { curve } from '#curve';
+import { readSecretFile } from '../../../config/files.ts';
+import { toHex } from '../../../crypto/index.ts';
 import type { Scheme } from '../../../messages/index.ts';
 import type { Advert } from '../../../nostr/advert.ts';
+import { parseSecretKey } from '../../../nostr/keys.ts';
 import { fields, plural } from '../../../operator/terminal.ts';
+import type { DidSigner } from '../../api.ts';
 import { ADVERT_SOURCE, findAdverts, sourceOfWord } from '../advert-source.ts';
 import { type Command, EXIT, type Invocation, isSet, NETWORKING, Refused, textFlag, UsageError } from '../command.ts';
 import { hint, paintOf, waiting, writeJson, writeLines } from '../io.ts';
@@ -19,6 +25,11 @@ export const join: Command = {
   ].join('\n'),
   options: {
     invite: { type: 'string', value: 'CODE', help: 'invitation code, where the advert asks for one' },
+    'listed-key': {
+      type: 'string',
+      value: 'FILE',
+      help: 'file (mode 0600) with the listed key (nsec or hex) that vouches for this wallet, where the advert asks for one',
+    },
     scheme: {
       type: 'string',
       value: 'SCHEME',
@@ -42,8 +53,10 @@ export const join: Command = {
       if (!json) invocation.io.out.write(offerText(invocation, advert));
       await agree(invocation);
       const invite = textFlag(invocation, 'invite');
+      const voucher = voucherFlag(invocation, isRunning);
       const joining = port.join({
         advert,
+        ...(voucher === undefined ? {} : { voucher }),
         ...(invite === undefined ? {} : { invite }),
         ...(scheme === undefined ? {} : { scheme }),
       });
@@ -66,6 +79,22 @@ export const join: Command = {
     });
   },
 };
+
+/** The key signs here and goes nowhere: so not through another process's socket. */
+function voucherFlag(invocation: Invocation, isRunning: boolean): DidSigner | undefined {
+  const path = textFlag(invocation, 'listed-key');
+  if (path === undefined) return undefined;
+  if (isRunning)
+    throw new Refused('in_use', 'a listed key is not handed to a running wallet: stop it, join, start it again');
+  const text = readSecretFile('listed-key', path);
+  if (!text.ok) throw new UsageError(text.problems.map(problem => problem.text).join('; '), 'join');
+  const secret = parseSecretKey(text.value);
+  if (!secret) throw new UsageError('--listed-key names a file with an nsec or 64 hex digits', 'join');
+  return {
+    publicKey: toHex(curve.publicKey(secret)),
+    sign: async hash => curve.signSchnorr(hash, secret, Uint8Array.from(randomBytes(32))),
+  };
+}
 
 const SCHEMES: readonly Scheme[] = ['nip44_v2', 'nip04', 'nip59'];
 
