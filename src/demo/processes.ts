@@ -23,8 +23,17 @@ process.on('exit', () => {
 
 const script = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-/** Starts a script of `dist`, its standard error going to a log file. */
-export function start(name: string, path: string, args: readonly string[], logFile: string): Running {
+/**
+ * Starts a script of `dist`, its standard error going to a log file. `note` hears each of its lines until it says
+ * something on its standard output: the first start of a node may take a while, and says why.
+ */
+export function start(
+  name: string,
+  path: string,
+  args: readonly string[],
+  logFile: string,
+  note: (line: string) => void = () => {},
+): Running {
   const child = spawn(process.execPath, [script(path), ...args], {
     stdio: 'pipe',
     env: { ...process.env, NO_COLOR: '1' },
@@ -32,14 +41,21 @@ export function start(name: string, path: string, args: readonly string[], logFi
   children.add(child);
   const log = createWriteStream(logFile, { mode: 0o600 });
   child.stderr.pipe(log);
+  let said = '';
+  createInterface({ input: child.stderr }).on('line', text => {
+    said = `${said}\n${text}`.slice(-2_000);
+    if (queue.length === 0 && !isReady) note(text);
+  });
   const exited = once(child, 'exit').then(([code]) => {
     children.delete(child);
     return code as number | null;
   });
   const lines: Interface = createInterface({ input: child.stdout });
   const queue: string[] = [];
+  let isReady = false;
   let wake: () => void = () => {};
   lines.on('line', text => {
+    isReady = true;
     queue.push(text);
     wake();
   });
@@ -55,7 +71,7 @@ export function start(name: string, path: string, args: readonly string[], logFi
         ).unref();
       });
       const ended = exited.then(code => {
-        throw new Error(`${name} ended with code ${code}; its log is ${logFile}`);
+        throw new Error(`${name} ended with code ${code}; its log is ${logFile}${said}`);
       });
       ended.catch(() => {});
       while (queue.length === 0)

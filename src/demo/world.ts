@@ -44,8 +44,8 @@ const FETCH_MS = 300_000;
 export async function startWorld(members: number, say: (text: string) => void): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'btcr2-demo-'));
   const running: Running[] = [];
-  const launch = (name: string, path: string, args: string[]): Running => {
-    const started = start(name, path, args, join(dir, `${name}.log`));
+  const launch = (name: string, path: string, args: string[], note?: (line: string) => void): Running => {
+    const started = start(name, path, args, join(dir, `${name}.log`), note);
     running.push(started);
     return started;
   };
@@ -54,7 +54,7 @@ export async function startWorld(members: number, say: (text: string) => void): 
   };
   try {
     const relayProcess = launch('relay', 'testing/relay-main.js', []);
-    const nodeProcess = launch('node', 'testing/regtest-main.js', []);
+    const nodeProcess = launch('node', 'testing/regtest-main.js', [], line => say(`node: ${line}`));
     const relay = (JSON.parse(await relayProcess.line(START_MS)) as { url: string }).url;
     say(`relay: our own test relay at ${relay}`);
     const where = JSON.parse(await nodeProcess.line(FETCH_MS)) as Pick<Node, 'rpcUrl' | 'cookieFile' | 'esploraUrl'>;
