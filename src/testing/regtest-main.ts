@@ -3,7 +3,12 @@ import { startRegtest } from './regtest.ts';
 import { serveRegtest } from './regtest-serve.ts';
 
 // A regtest node as a process: one JSON line tells where it is, then it obeys JSON lines until SIGTERM or their end.
-const node = await startRegtest({ log: line => process.stderr.write(`${line}\n`) });
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const node = await startRegtest({ log: say }).catch(fault => {
+  // What to do about it is all that a person needs, not where in the code it was found.
+  say(fault instanceof Error ? fault.message : String(fault));
+  process.exit(1);
+});
 const esplora = await startEsplora(node);
 
 let ending: Promise<void> | null = null;
