@@ -11,7 +11,8 @@ export const PROTOCOL_VERSION = 1;
 /** No message that anyone sends is larger, chunks put together (UTF-16 units). */
 export const MAX_ENVELOPE = 4_000_000;
 
-const header = z.strictObject({
+/** The envelope around every message; the body's shape follows from `type`. */
+export const envelopeHeader = z.strictObject({
   v: z.literal(PROTOCOL_VERSION),
   /** Hash of the rest, without `sig`. */
   id: hash32,
@@ -29,7 +30,7 @@ const header = z.strictObject({
   sig: schnorrSignature,
 });
 
-type Header = z.infer<typeof header>;
+type Header = z.infer<typeof envelopeHeader>;
 type TypedHeader = Omit<Header, 'type' | 'body'>;
 
 /** A signed message (BIP-340 by the sender's transport key), whole and checked: it proves itself outside Nostr too. */
@@ -76,7 +77,7 @@ export type EnvelopeRead =
 
 export type Sender = { from: string; to: string; cohort: string; id: string; type: string };
 
-const anyVersion = header.extend({ v: z.int() });
+const anyVersion = envelopeHeader.extend({ v: z.int() });
 type AnyVersion = z.infer<typeof anyVersion>;
 
 /**

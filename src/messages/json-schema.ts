@@ -1,25 +1,11 @@
 import { z } from 'zod';
 import { BODIES } from './bodies.ts';
-import { type Envelope, PROTOCOL_VERSION } from './envelope.ts';
-import { hash32, schnorrSignature, timestamp, xOnlyKey } from './fields.ts';
+import { envelopeHeader } from './envelope.ts';
 import { termsSchema } from './terms.ts';
 
 type Json = Record<string, unknown>;
 
-const envelope = z.strictObject({
-  v: z.literal(PROTOCOL_VERSION),
-  id: hash32,
-  type: z.enum(Object.keys(BODIES)),
-  from: xOnlyKey,
-  to: xOnlyKey,
-  cohort: hash32,
-  session: hash32.optional(),
-  in_reply_to: hash32.optional(),
-  seq: z.int().min(0),
-  created_at: timestamp,
-  body: z.record(z.string(), z.unknown()),
-  sig: schnorrSignature,
-} satisfies Record<keyof Envelope, z.ZodType>);
+const envelope = envelopeHeader.extend({ type: z.enum(Object.keys(BODIES)) });
 
 /** Control characters (Cc) in words that every validator knows: few read property escapes, which need Unicode mode. */
 const PLAIN_TEXT = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';

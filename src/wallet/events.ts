@@ -1,7 +1,8 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, Terms } from '../messages/index.ts';
+import type { AuthorizeBeaconSignalRequest, SignalEvidence } from '../messages/index.ts';
 import type {
+  Agreement,
   AnsweredEntry,
   HeldOwnSignal,
   Opportunity,
@@ -48,19 +49,7 @@ export type WalletEvent =
       /** How the chain shows a transaction of the controller's own beacon from now on. */
       own_signal?: Pick<HeldOwnSignal, 'txid' | 'status'>;
     }
-  | {
-      type: 'joined';
-      cohort: string;
-      advert_event: unknown;
-      terms: Terms;
-      terms_hash: string;
-      identity: string;
-      relays: string[];
-      transport: string;
-      /** Left out by earlier versions, which knew `nip44_v2` only. */
-      scheme?: Scheme;
-      participant_pk: string;
-    }
+  | ({ type: 'joined'; participant_pk: string } & Agreement)
   | { type: 'asked'; cohort: string; envelope_id: string; slot: string }
   | { type: 'answered'; envelope_id: string }
   | { type: 'seated'; cohort: string }

@@ -1,9 +1,9 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { ChainView } from '../cohort/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { Envelope, Message, OptIn, Scheme, Terms } from '../messages/index.ts';
+import type { Envelope, Message, OptIn } from '../messages/index.ts';
 import type { WalletEvent } from './events.ts';
-import type { OwnSignal } from './state.ts';
+import type { Agreement, OwnSignal } from './state.ts';
 
 export interface Env {
   /** Unix seconds. */
@@ -12,17 +12,8 @@ export interface Env {
   chain: ChainView | null;
 }
 
-export interface JoinInput {
+export interface JoinInput extends Agreement {
   type: 'join';
-  cohort: string;
-  advert_event: unknown;
-  terms: Terms;
-  terms_hash: string;
-  identity: string;
-  relays: string[];
-  transport: string;
-  /** How its messages travel; `nip44_v2` if left out. */
-  scheme?: Scheme;
   opt_in: OptIn;
 }
 

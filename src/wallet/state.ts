@@ -80,7 +80,8 @@ export interface HeldOwnSignal extends OwnSignal {
   status: 'unseen' | 'broadcast' | 'final' | 'gone';
 }
 
-export interface Membership {
+/** What was agreed to by joining. */
+export interface Agreement {
   cohort: string;
   /** The advert event that was agreed to, kept for ever. */
   advert_event: unknown;
@@ -92,6 +93,9 @@ export interface Membership {
   transport: string;
   /** How its messages travel; `nip44_v2` if left out. */
   scheme?: Scheme;
+}
+
+export interface Membership extends Agreement {
   participant_pk: string;
   joined_at: number;
   phase: MemberPhase;
