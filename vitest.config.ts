@@ -9,6 +9,6 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 20_000,
     pool: 'threads',
-    maxWorkers: 2,
+    maxWorkers: 3,
   },
 });
