@@ -172,23 +172,10 @@ export function advancePresence(
 
 /** Every signal costs every DID a proof for ever: none is made that announces nothing. */
 function passOpportunity(state: CohortState, beacon: Beacon, round: Round): Decision {
-  const body = {
-    session_id: null,
-    round: round.number,
-    attempt: round.attempt,
-    reason: 'cancelled',
-    text: 'no member had an update to announce',
-    open: false,
-    blame: [],
-    not_heard: [],
-    evidence: [],
-  } as const;
+  const why = { reason: 'cancelled', text: 'no member had an update to announce' } as const;
   return accept(
     [{ type: 'opportunity_passed' }],
-    ...tell(state, beacon.participant_pubkeys, {
-      type: 'round_aborted',
-      body: { ...body, blame: [], not_heard: [], evidence: [] },
-    }),
+    ...tellEnded(state, beacon, round, why, { session_id: null, open: false }),
   );
 }
 
@@ -322,15 +309,14 @@ export interface AttemptEnd {
   soon?: boolean;
 }
 
-/**
- * What is signed cannot be unsigned. Before any aggregated nonce went out, the round is over and its updates are free;
- * afterwards only this attempt is over, and the round waits for another one with the same outpoint and bytes.
- */
-export function endAttempt(state: CohortState, beacon: Beacon, round: Round, env: Env, end: AttemptEnd): Decision {
-  const open = round.open.length > 0;
-  const wait = state.advert.terms.latency.presence * 2 ** Math.min(beacon.failures, 10);
-  const again = env.now + (end.soon && beacon.failures < SOON_LIMIT ? 1 : Math.min(wait, MAX_BACK_OFF));
-  const session_id = ('session' in round.stage ? round.stage.session.id : round.open.at(-1)?.id) ?? null;
+/** Tells every member that an attempt is over, and why. */
+export function tellEnded(
+  state: CohortState,
+  beacon: Beacon,
+  round: Round,
+  end: AttemptEnd,
+  { session_id, open }: { session_id: string | null; open: boolean },
+): Effect[] {
   const body = {
     session_id,
     round: round.number,
@@ -342,11 +328,20 @@ export function endAttempt(state: CohortState, beacon: Beacon, round: Round, env
     not_heard: end.not_heard ?? [],
     evidence: (end.evidence ?? []) as Record<string, unknown>[],
   };
+  return tell(state, beacon.participant_pubkeys, { type: 'round_aborted', body }, session_id ?? undefined);
+}
+
+/**
+ * What is signed cannot be unsigned. Before any aggregated nonce went out, the round is over and its updates are free;
+ * afterwards only this attempt is over, and the round waits for another one with the same outpoint and bytes.
+ */
+export function endAttempt(state: CohortState, beacon: Beacon, round: Round, env: Env, end: AttemptEnd): Decision {
+  const open = round.open.length > 0;
+  const wait = state.advert.terms.latency.presence * 2 ** Math.min(beacon.failures, 10);
+  const again = env.now + (end.soon && beacon.failures < SOON_LIMIT ? 1 : Math.min(wait, MAX_BACK_OFF));
+  const session_id = ('session' in round.stage ? round.stage.session.id : round.open.at(-1)?.id) ?? null;
   const event: CohortEvent = open
     ? { type: 'attempt_ended', reason: end.reason, retry_at: again }
     : { type: 'round_aborted', reason: end.reason, not_before: again };
-  return accept(
-    [event],
-    ...tell(state, beacon.participant_pubkeys, { type: 'round_aborted', body }, session_id ?? undefined),
-  );
+  return accept([event], ...tellEnded(state, beacon, round, end, { session_id, open }));
 }

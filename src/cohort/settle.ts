@@ -2,7 +2,7 @@ import type { SignalStatus } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { ChainTx, ChainView, Decision, Effect, Env } from './inputs.ts';
-import { CONFIRMATIONS_FINAL, endAttempt, tell } from './rounds.ts';
+import { CONFIRMATIONS_FINAL, endAttempt, tell, tellEnded } from './rounds.ts';
 import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen } from './state.ts';
 
 /** Reorganizations deeper than this are not looked for. */
@@ -52,21 +52,13 @@ function settleOpenSession(state: CohortState, beacon: Beacon, chain: ChainView,
       : accept([{ type: 'signal_completed', session_id: session.id, txid: spender.txid, hex: spender.hex }]);
   }
   if (confirmationsOf(spender, chain) < CONFIRMATIONS_FINAL) return nothing;
-  const session_id = round.open.at(-1)!.id;
-  const body = {
-    session_id,
-    round: round.number,
-    attempt: round.attempt,
-    reason: 'outpoint_spent' as const,
+  const why = {
+    reason: 'outpoint_spent',
     text: `${spender.txid} spends the outpoint and is ${CONFIRMATIONS_FINAL} deep: the updates will be announced again, byte for byte`,
-    open: false,
-    blame: [],
-    not_heard: [],
-    evidence: [],
-  };
+  } as const;
   return accept(
     [{ type: 'round_closed', outcome: 'no_signal' }],
-    ...tell(state, beacon.participant_pubkeys, { type: 'round_aborted', body }, session_id),
+    ...tellEnded(state, beacon, round, why, { session_id: round.open.at(-1)!.id, open: false }),
     ...settleBroadcasts(round),
   );
 }
