@@ -30,6 +30,7 @@ import {
   signEnvelope,
   type Terms,
 } from '../../src/messages/index.ts';
+import { PLAIN_FORM } from '../terms.ts';
 import { type FakeChain, fakeChain } from './chain.ts';
 import {
   addService,
@@ -55,22 +56,14 @@ const HOT_KEY = draw('hot transport key');
 const TERMS: Terms = {
   v: 1,
   id: 'demo',
-  type: 'SMTBeacon',
+  ...PLAIN_FORM,
   cohort_size: { min: 2, max: 3 },
   btc_network: 'regtest',
   frequency: { interval: 86_400, min_interval: 0, pending_updates: 1 },
   latency: { cohort_set: 600, presence: 60, nonce: 600, signature: 600 },
   dids: { min: 0, max: 10 },
-  financials: { enrolment: 0, per_announcement: 0 },
   funder: 'anyone',
   fee_cap: 2000,
-  flow: 'push',
-  privacy: 'none',
-  bit_order: 'spec',
-  signal_output: 'last',
-  policy: { type: 'keypath' },
-  admission: 'open',
-  unproven_dids: false,
   communication: ['nip44_v2'],
   transport_key: xOnly(HOT_KEY),
   return_address: 'nostr:nprofile1demo',

@@ -8,23 +8,16 @@ import type { Log } from '../../src/nostr/index.ts';
 import type { AdvertTerms } from '../../src/operator/api.ts';
 import type { Regtest } from '../../src/testing/regtest.ts';
 import { openWallet, type Wallet } from '../../src/wallet/client.ts';
+import { PLAIN_FORM } from '../terms.ts';
 
 export const terms: AdvertTerms = {
-  type: 'SMTBeacon',
+  ...PLAIN_FORM,
   cohort_size: { min: 2, max: 3 },
   frequency: { interval: 3600, min_interval: 0, pending_updates: 1 },
   latency: { cohort_set: 20, presence: 10, nonce: 20, signature: 20 },
   dids: { min: 0, max: 20 },
-  financials: { enrolment: 0, per_announcement: 0 },
   funder: 'operator',
   fee_cap: 2_000,
-  flow: 'push',
-  privacy: 'none',
-  bit_order: 'spec',
-  signal_output: 'last',
-  policy: { type: 'keypath' },
-  admission: 'open',
-  unproven_dids: false,
   communication: ['nip44_v2'],
 };
 

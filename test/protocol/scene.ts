@@ -16,6 +16,7 @@ import { advertDocument } from '../../src/nostr/advert-document.ts';
 import { type NostrEvent, wrapMessage } from '../../src/nostr/index.ts';
 import { fakeChain } from '../cohort/chain.ts';
 import { addService, type Controller, draw, newController, schnorr, updateOf, xOnly } from '../cohort/members.ts';
+import { PLAIN_FORM } from '../terms.ts';
 import { newWallet, scriptOf, type Wallet, type World } from '../wallet/core/wallet.ts';
 import { type Aggregator, newAggregator } from './aggregator.ts';
 
@@ -48,22 +49,14 @@ export async function newOffer(id: string, changes: Partial<Terms> = {}): Promis
   const terms: Terms = {
     v: 1,
     id,
-    type: 'SMTBeacon',
+    ...PLAIN_FORM,
     cohort_size: { min: 2, max: 2 },
     btc_network: 'regtest',
     frequency: { interval: 86_400, min_interval: 0, pending_updates: 1 },
     latency: { cohort_set: 3_600, presence: 600, nonce: 3_600, signature: 3_600 },
     dids: { min: 0, max: 10 },
-    financials: { enrolment: 0, per_announcement: 0 },
     funder: 'anyone',
     fee_cap: 2_000,
-    flow: 'push',
-    privacy: 'none',
-    bit_order: 'spec',
-    signal_output: 'last',
-    policy: { type: 'keypath' },
-    admission: 'open',
-    unproven_dids: false,
     communication: ['nip44_v2', 'nip04', 'nip59'],
     transport_key: xOnly(transport),
     return_address: `nostr:${nprofileEncode({ pubkey: xOnly(transport), relays: RELAYS })}`,

@@ -12,6 +12,7 @@ import { fromHex } from '../../../src/crypto/index.ts';
 import { type DidDocument, encodeDid } from '../../../src/did/index.ts';
 import { type Envelope, readTerms, type Terms } from '../../../src/messages/index.ts';
 import { draw, drawHex, publicHex, xOnly } from '../../cohort/members.ts';
+import { PLAIN_FORM } from '../../terms.ts';
 import { type Advert, roundTrip, scriptOf, sealed, type World } from './wallet.ts';
 
 /** The terms of a cohort named `name`, whose keys are made of its name. */
@@ -21,22 +22,14 @@ export function advertOf(name: string, changes: Partial<Terms> = {}): Advert & {
   const content: Terms = {
     v: 1,
     id: name,
-    type: 'SMTBeacon',
+    ...PLAIN_FORM,
     cohort_size: { min: 2, max: 2 },
     btc_network: 'regtest',
     frequency: { interval: 86_400, min_interval: 3_600, pending_updates: 1 },
     latency: { cohort_set: 600, presence: 60, nonce: 600, signature: 600 },
     dids: { min: 0, max: 10 },
-    financials: { enrolment: 0, per_announcement: 0 },
     funder: 'anyone',
     fee_cap: 2_000,
-    flow: 'push',
-    privacy: 'none',
-    bit_order: 'spec',
-    signal_output: 'last',
-    policy: { type: 'keypath' },
-    admission: 'open',
-    unproven_dids: false,
     communication: ['nip44_v2'],
     transport_key: xOnly(transportSecret),
     return_address: `nostr:nprofile1${name}`,
