@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   type Config,
   ConfigError,
@@ -15,6 +16,7 @@ import { ControlError, callControl } from './control.ts';
 import type { Finding } from './doctor.ts';
 import { EXIT } from './exit.ts';
 import type { InitResult } from './init.ts';
+import type { LockResult } from './lock-keys.ts';
 import { createLogger } from './logger.ts';
 import { qrText } from './qr.ts';
 import { controlPath, type RunOptions, runDaemon, type StartDaemon } from './run.ts';
@@ -154,6 +156,8 @@ export async function runCli(world: CliWorld): Promise<number> {
         return run(given);
       case 'doctor':
         return doctor(given);
+      case 'keys lock':
+        return lock(given);
       case 'config':
         return showConfig(given);
       default:
@@ -270,6 +274,18 @@ export async function runCli(world: CliWorld): Promise<number> {
     return EXIT.ok;
   }
 
+  async function lock(given: Given): Promise<number> {
+    const { lockKeys } = await import('./lock-keys.ts');
+    const file = given.text('passphrase-file');
+    const result = lockKeys(loadConfig(inputOf(world, given)), {
+      ...(file === undefined ? {} : { passphraseFile: resolve(world.cwd, file) }),
+      random: world.random,
+      now: world.now,
+    });
+    print(result, lockView);
+    return EXIT.ok;
+  }
+
   async function showConfig(given: Given): Promise<number> {
     const shown = withoutSecrets(loadConfig(inputOf(world, given)));
     if (isJson) stdout.write(toJson(shown));
@@ -335,6 +351,24 @@ export async function runCli(world: CliWorld): Promise<number> {
       },
     });
   }
+}
+
+function lockView({ key_file, npub, passphrase_file, configured, state_keys }: LockResult): string {
+  return [
+    `${key_file} is locked by the passphrase in ${passphrase_file} (${npub})`,
+    state_keys ? 'so are the transport keys in the state folder' : 'so will be the transport keys in the state folder',
+    'copies and backups that were made before still hold the plain key',
+    'keep the passphrase apart from the key: forgotten, it opens nothing',
+    ...(configured
+      ? []
+      : [
+          '',
+          'Before the next start, write into the configuration, under [identity]:',
+          `  passphrase_file = ${JSON.stringify(passphrase_file)}`,
+        ]),
+  ]
+    .map(line => `${safeText(line)}\n`)
+    .join('');
 }
 
 function initView(result: InitResult): string {

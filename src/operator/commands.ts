@@ -210,6 +210,13 @@ set of terms is another advert. Times are seconds, or 90s, 15m, 2h, 1d.`,
       text: 'One line a check. It changes nothing but making the state folder, and can be run beside the aggregator.',
       options: OVERRIDES,
     },
+    {
+      name: 'keys lock',
+      summary: 'Lock the identity key with a passphrase (NIP-49), and the keys in the state folder with it.',
+      text: `The passphrase stands in a file of mode 0600: --passphrase-file, else identity.passphrase_file, which the daemon needs
+from then on. The plain key is overwritten and replaced; copies and backups of it are not found. Stop the daemon first.`,
+      options: { 'passphrase-file': { value: 'FILE', help: 'The file that holds the passphrase, alone.' } },
+    },
     { name: 'config', summary: 'Show the configuration as it takes effect, without its secrets.', options: OVERRIDES },
   ],
   footer: `ADVERT and COHORT are advert ids, cohort ids, or the first four or more digits of one.

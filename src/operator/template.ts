@@ -59,6 +59,8 @@ relays_file = "relays.json"
 [identity]
 # The key that signs adverts: 64 hex digits or an nsec, mode 600. Whoever has it can speak in this aggregator's name.
 key_file = "identity.key"
+# The passphrase of a locked one, in a file of its own of mode 600. \`btcr2-aggregator keys lock\` locks it.
+# passphrase_file = "passphrase"
 
 [chain]
 ${chainSection(chain)}
