@@ -7,12 +7,13 @@ import { bitcoindChain, type Chain, esploraChain, requireNetwork } from './chain
 import type { CohortState } from './cohort/index.ts';
 import { readSecretFile } from './config/files.ts';
 import type { Config } from './config.ts';
-import { sha256, toHex, utf8 } from './crypto/index.ts';
+import { type Bytes, sha256, toHex, utf8 } from './crypto/index.ts';
 import { didOfIdentity } from './nostr/advert.ts';
 import { verifyAdvertDocument } from './nostr/advert-document.ts';
 import { encodeAdvertLink } from './nostr/advert-link.ts';
 import {
   authEvent,
+  type ConnectionOptions,
   createInbox,
   createOutbox,
   createRelays,
@@ -20,6 +21,7 @@ import {
   type Log,
   MAIL_KINDS,
   type NostrEvent,
+  type OpenSocket,
   schemeOfKind,
 } from './nostr/index.ts';
 import { isNcryptsec, openNcryptsec, parseSecretKey } from './nostr/keys.ts';
@@ -37,10 +39,10 @@ import {
 import { createEye } from './shell/eye.ts';
 import { keepHearing } from './shell/hearing.ts';
 import { createHost } from './shell/host.ts';
-import { KeyFileError, openKeyFile } from './shell/keystore.ts';
+import { KeyFileError, type KeyStore, openKeyFile } from './shell/keystore.ts';
 import { createMail } from './shell/mail.ts';
 import { advertSummary, cohortDetail, cohortSummary, roundDetails, roundSummaries } from './shell/views.ts';
-import { openStore } from './store/index.ts';
+import { openStore, type Store } from './store/index.ts';
 import { version } from './version.ts';
 
 export interface Daemon {
@@ -50,9 +52,30 @@ export interface Daemon {
   failed: Promise<never>;
 }
 
-const TICK_MS = 1_000;
-/** How often the mempool is looked at while a round or a deposit is waited for. */
-const LOOK_MS = 5_000;
+/** What a daemon is put together from: files and sockets of this machine, or those of a test. */
+export interface DaemonParts {
+  identity: Identity;
+  store: Store;
+  keys: KeyStore;
+  chain: Chain;
+  openSocket: OpenSocket;
+  /** Asks for a relay's limits (NIP-11): over HTTP if left out; null to go without. */
+  fetchLimits?: ConnectionOptions['fetchLimits'];
+  random: (length: number) => Bytes;
+  /** Unix seconds. */
+  now: () => number;
+  log: Log;
+  timing?: Partial<DaemonTiming>;
+}
+
+/** All in milliseconds. */
+export interface DaemonTiming {
+  readonly tickMs: number;
+  /** How often the mempool is looked at while a round or a deposit is waited for. */
+  readonly lookMs: number;
+}
+
+const TIMING: DaemonTiming = { tickMs: 1_000, lookMs: 5_000 };
 const MAX_SKEW = 900;
 const PRUNE_MS = 3_600_000;
 /** Seen ids outlive whatever a relay may still replay: gift wraps, which no cursor covers, live for 32 days there. */
@@ -122,6 +145,13 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
     await chain.close();
     throw error;
   }
+  return assembleDaemon(config, { identity, store, keys, chain, openSocket: nodeSocket, random, now, log });
+}
+
+/** Runs a daemon on parts that are open already; it closes store and chain when it stops. */
+export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
+  const { identity, store, keys, chain, openSocket, random, now, log } = parts;
+  const timing = { ...TIMING, ...parts.timing };
   const startedAt = now();
   let fail: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
@@ -139,8 +169,9 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
   };
 
   const relays = createRelays(config.relays, {
-    openSocket: nodeSocket,
+    openSocket,
     log,
+    ...(parts.fetchLimits === undefined ? {} : { fetchLimits: parts.fetchLimits }),
     // Gift wraps are served to whom they are for: where an advert takes them, its transport key authenticates too.
     auth: (challenge, relayUrl) => {
       const answer = (secret: Uint8Array): NostrEvent =>
@@ -232,10 +263,10 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
     listen();
     orFail(host.tick);
     refreshAdverts();
-    if (Date.now() - lastLook < LOOK_MS) return;
+    if (Date.now() - lastLook < timing.lookMs) return;
     lastLook = Date.now();
     void host.lookAll().catch(fail);
-  }, TICK_MS);
+  }, timing.tickMs);
 
   const prune = (): void => void orFail(() => store.prune(now(), now() - KEEP_SEEN));
   prune();

@@ -21,6 +21,7 @@ import {
 import { admissionStatement, optInStatement, registrationStatement, type Scheme } from '../messages/index.ts';
 import {
   authEvent,
+  type ConnectionOptions,
   createInbox,
   createOutbox,
   createRelays,
@@ -59,6 +60,17 @@ export interface WalletParts {
   log: Log;
   /** Milliseconds between looks at the chain's tip. */
   pollMs?: number;
+  /** Asks for a relay's limits (NIP-11): over HTTP if left out; null to go without. */
+  fetchLimits?: ConnectionOptions['fetchLimits'];
+  timing?: Partial<WalletTiming>;
+}
+
+/** All in milliseconds. */
+export interface WalletTiming {
+  /** How often it is looked for requests that nobody answered. */
+  readonly resendMs: number;
+  /** How often cohorts are looked at on the chain, also without a new block. */
+  readonly lookMs: number;
 }
 
 export interface Wallet extends WalletApi, SingletonApi {
@@ -72,8 +84,7 @@ export interface Wallet extends WalletApi, SingletonApi {
 }
 
 const ANSWER_MS = 60_000;
-const RESEND_MS = 2_000;
-const LOOK_MS = 10_000;
+const TIMING: WalletTiming = { resendMs: 2_000, lookMs: 10_000 };
 const MAX_SKEW = 900;
 
 /** A listed key's word for a new transport key: its x-only form, and BIP-340 over the statement. */
@@ -85,6 +96,8 @@ const vouch = async ({ publicKey, sign }: DidSigner, statement: Bytes) => ({
 /** The SDK: a wallet made of parts that may come from Node, a browser, or a test. */
 export function createWallet(parts: WalletParts): Wallet {
   const { network, store, keys, random, now, log, chain } = parts;
+  const timing = { ...TIMING, ...parts.timing };
+  const fetchLimits = parts.fetchLimits === undefined ? {} : { fetchLimits: parts.fetchLimits };
   const listeners = new Set<(event: WalletEvent | { type: 'refused'; text: string }) => void>();
   let net: { relays: Relays; inbox: Inbox; outbox: Outbox } | null = null;
   let fail: (error: unknown) => void = () => {};
@@ -144,6 +157,7 @@ export function createWallet(parts: WalletParts): Wallet {
     const relays = createRelays(urls(), {
       openSocket: parts.openSocket,
       log,
+      ...fetchLimits,
       auth: (challenge, relayUrl) => {
         const transports = recipientsOf(null);
         shown = new Set([...(shown ?? []), ...transports]);
@@ -190,8 +204,8 @@ export function createWallet(parts: WalletParts): Wallet {
     net = connect();
     void actor.reportLostNonces().catch(fail);
     stopTips = eye?.onTip(() => void actor.lookAll().catch(fail)) ?? null;
-    timers.push(setInterval(resend, RESEND_MS));
-    timers.push(setInterval(() => void actor.lookAll().catch(fail), LOOK_MS));
+    timers.push(setInterval(resend, timing.resendMs));
+    timers.push(setInterval(() => void actor.lookAll().catch(fail), timing.lookMs));
   }
 
   /**
