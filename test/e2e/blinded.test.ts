@@ -10,7 +10,21 @@ import { createMail } from '../../src/shell/mail.ts';
 import { leafIndex } from '../../src/smt/index.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
-import { logged, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import type { Wallet } from '../../src/wallet/client.ts';
+import {
+  announced,
+  closed,
+  deposit,
+  gather,
+  logged,
+  newDid,
+  removeDir,
+  startAggregator,
+  startWallet,
+  tempDir,
+  until,
+} from './harness.ts';
+import { addService } from './raw-did.ts';
 
 let node: Regtest;
 let relay: TestRelay;
@@ -68,52 +82,25 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
   const aggregator = await startAggregator(world, {
     flow: 'pull',
     privacy: 'blinded',
-    cohort_size: { min: 2, max: 2 },
     frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 },
   });
-  const { cohort } = await aggregator.api.advertCreate({});
   let [alexis, satoshi] = (await Promise.all(['alexis', 'satoshi'].map(name => startWallet(world, name)))) as [
-    Awaited<ReturnType<typeof startWallet>>,
-    Awaited<ReturnType<typeof startWallet>>,
+    Wallet,
+    Wallet,
   ];
-  const newDid = async (wallet: typeof alexis): Promise<string> => {
-    const { did } = await wallet.createDid({ kind: 'x', cohort });
-    await wallet.register({ did, cohort });
-    return did;
-  };
-  for (const wallet of [alexis, satoshi]) {
-    const { advert } = await until('the advert', async () =>
-      (await wallet.discover()).find(seen => seen.advert.cohort === cohort),
-    );
-    await wallet.join({ advert });
-  }
-  await Promise.all([alexis.ready(cohort), satoshi.ready(cohort)]);
-  const [one, two] = [await newDid(alexis), await newDid(satoshi)];
-  const show = () => aggregator.api.cohortShow({ cohort });
-  const { beacon_address } = await show();
-  await node.fund(beacon_address!, 100_000);
-  await node.mine(6);
-
-  const patch = (name: string) => [
-    {
-      op: 'add' as const,
-      path: '/service/-',
-      value: { id: `#${name}`, type: 'LinkedDomains', serviceEndpoint: `https://${name}.example` },
-    },
-  ];
+  const { cohort, address } = await gather(aggregator, [alexis, satoshi]);
+  const [one, two] = [await newDid(alexis, cohort), await newDid(satoshi, cohort)];
+  await deposit(node, address);
   const round = async (number: number): Promise<void> => {
-    await until('a round opens', async () => (await aggregator.api.roundOpen({ cohort })).opened);
-    await until(`signal ${number}`, async () =>
-      (await show()).rounds.find(r => r.round === number && r.stage === 'announced' && r.status === 'broadcast'),
-    );
+    expect(await announced(aggregator, cohort)).toBe(number);
     await node.mine(6);
-    await until('it is final', async () => (await show()).rounds.find(r => r.round === number)?.stage === 'closed');
+    await closed(aggregator, cohort, number);
   };
-  const at = (wallet: typeof alexis, did: string, version: string) =>
+  const at = (wallet: Wallet, did: string, version: string) =>
     until(`${did} at version ${version}`, async () => (await wallet.resolve({ did })).versionId === version);
 
-  await alexis.update({ did: one, patch: patch('replaced') });
-  await alexis.update({ did: one, patch: patch('first') });
+  await alexis.update({ did: one, patch: addService('replaced') });
+  await alexis.update({ did: one, patch: addService('first') });
   await round(1);
   await at(alexis, one, '2');
   await at(satoshi, two, '1');
@@ -121,9 +108,9 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
   // A wallet that starts again makes the same nonces whole, and a DID that comes late has an empty index so far.
   await alexis.stop();
   alexis = await startWallet(world, 'alexis');
-  const late = await newDid(satoshi);
-  await alexis.update({ did: one, patch: patch('second') });
-  await satoshi.update({ did: late, patch: patch('late') });
+  const late = await newDid(satoshi, cohort);
+  await alexis.update({ did: one, patch: addService('second') });
+  await satoshi.update({ did: late, patch: addService('late') });
   await round(2);
   await at(alexis, one, '3');
   await at(satoshi, two, '1');
@@ -133,7 +120,7 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
     [alexis, one],
     [satoshi, two],
     [satoshi, late],
-  ].flatMap(([wallet, did]) => secretsOf(did as string, (wallet as typeof alexis).sidecar(did as string)));
+  ].flatMap(([wallet, did]) => secretsOf(did as string, (wallet as Wallet).sidecar(did as string)));
   for (const what of ['https://first.example', 'https://replaced.example', '#late']) secrets.push(what);
   // Three DIDs in two signals: late had no leaf in the first one, so five nonces; and three updates at least.
   expect(new Set(secrets).size).toBeGreaterThan(3 * 3 + 2 * (5 + 3) + 3 * 4);

@@ -2,7 +2,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AdvertTerms } from '../../src/operator/api.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
-import { removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import {
+  announced,
+  closed,
+  deposit,
+  gather,
+  removeDir,
+  startAggregator,
+  startWallet,
+  tempDir,
+  until,
+} from './harness.ts';
+import { addService } from './raw-did.ts';
 
 let node: Regtest;
 let relay: TestRelay;
@@ -45,45 +56,27 @@ describe.each(forms)('$name', ({ form, bare }) => {
     const world = { dir, node, relays: [relay.url] };
     const aggregator = await startAggregator(world, {
       ...form,
-      cohort_size: { min: 2, max: 2 },
       frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 },
     });
-    const { cohort } = await aggregator.api.advertCreate({});
     const wallets = await Promise.all(['alexis', 'satoshi'].map(name => startWallet(world, name)));
     const [alexis, satoshi] = wallets as [(typeof wallets)[0], (typeof wallets)[0]];
+    const { cohort, address } = await gather(aggregator, wallets);
     const dids = await Promise.all(
       wallets.map(async wallet => {
-        const { advert } = await until('the advert', async () =>
-          (await wallet.discover()).find(seen => seen.advert.cohort === cohort),
-        );
-        await wallet.join({ advert });
-        await wallet.ready(cohort);
         const { did } = await wallet.createDid({ kind: 'x', cohort });
         expect(await wallet.register({ did, cohort })).toMatchObject({ proven: form.privacy === 'none' });
         return did;
       }),
     );
     const [first, second] = dids as [string, string];
-    const show = () => aggregator.api.cohortShow({ cohort });
-    await node.fund((await show()).beacon_address!, 100_000);
-    await node.mine(6);
+    await deposit(node, address);
 
-    const site = (name: string) => [
-      {
-        op: 'add' as const,
-        path: '/service/-',
-        value: { id: `#${name}`, type: 'LinkedDomains', serviceEndpoint: `https://${name}.example` },
-      },
-    ];
     const round = async (number: number): Promise<void> => {
-      await until('a round opens', async () => (await aggregator.api.roundOpen({ cohort })).opened);
-      await until(`signal ${number}`, async () =>
-        (await show()).rounds.find(r => r.round === number && r.stage === 'announced' && r.status === 'broadcast'),
-      );
+      expect(await announced(aggregator, cohort)).toBe(number);
       await node.mine(6);
-      await until('it is final', async () => (await show()).rounds.find(r => r.round === number)?.stage === 'closed');
+      await closed(aggregator, cohort, number);
     };
-    await alexis.update({ did: first, patch: site('one'), ...(bare ? { bare } : {}) });
+    await alexis.update({ did: first, patch: addService('one'), ...(bare ? { bare } : {}) });
     await round(1);
     const final = (wallet: typeof alexis, did: string, version: string) =>
       until(`${did} at version ${version}`, async () => {
@@ -97,8 +90,8 @@ describe.each(forms)('$name', ({ form, bare }) => {
     const { did: late } = await satoshi.createDid({ kind: 'x', cohort });
     expect(await satoshi.register({ did: late, cohort })).toMatchObject({ signals: 1 });
     await final(satoshi, late, '1');
-    await alexis.update({ did: first, patch: site('two'), ...(bare ? { bare } : {}) });
-    await satoshi.update({ did: late, patch: site('late'), ...(bare ? { bare } : {}) });
+    await alexis.update({ did: first, patch: addService('two'), ...(bare ? { bare } : {}) });
+    await satoshi.update({ did: late, patch: addService('late'), ...(bare ? { bare } : {}) });
     await round(2);
     expect((await final(alexis, first, '3')).neededSignals).toHaveLength(2);
     expect((await final(satoshi, late, '2')).neededSignals).toHaveLength(2);

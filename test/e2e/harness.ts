@@ -103,3 +103,73 @@ export async function until<T>(
     await new Promise(resolve => setTimeout(resolve, 20));
   }
 }
+
+/** Advertises a cohort of these wallets, which all join it; the address is theirs then, and empty. */
+export async function gather(
+  aggregator: Daemon,
+  wallets: readonly Wallet[],
+  over: Partial<AdvertTerms> = {},
+): Promise<{ cohort: string; address: string }> {
+  const size = wallets.length;
+  const { cohort } = await aggregator.api.advertCreate({ cohort_size: { min: size, max: size }, ...over });
+  const [set] = await Promise.all(
+    wallets.map(async wallet => {
+      const { advert } = await until('the advert', async () =>
+        (await wallet.discover({ seconds: 1 })).find(view => view.advert.cohort === cohort),
+      );
+      await wallet.join({ advert });
+      return wallet.ready(cohort);
+    }),
+  );
+  return { cohort, address: set!.beacon_address };
+}
+
+/** Pays every address what many rounds cost, deep enough to be used. */
+export async function deposit(node: Regtest, ...addresses: string[]): Promise<void> {
+  for (const address of addresses) await node.fund(address, 100_000);
+  await node.mine(6);
+}
+
+/** An `x` identifier that lists the cohort's beacon from its first document on, registered there. */
+export async function newDid(wallet: Wallet, cohort: string): Promise<string> {
+  const { did } = await wallet.createDid({ kind: 'x', cohort });
+  await wallet.register({ did, cohort });
+  return did;
+}
+
+/** Opens a round and waits for its signal in the mempool: the aggregator's number of it. */
+export async function announced(aggregator: Daemon, cohort: string): Promise<number> {
+  const rounds = async () => (await aggregator.api.cohortShow({ cohort })).rounds;
+  const last = (await rounds()).at(-1)?.round ?? 0;
+  await until('a round opens', async () => (await aggregator.api.roundOpen({ cohort })).opened, 60_000);
+  const sent = await until(
+    `the signal after round ${last}`,
+    async () => (await rounds()).find(({ round, stage, status }) => round > last && stage === 'announced' && status),
+    60_000,
+  );
+  return sent.round;
+}
+
+/** Waits until the aggregator has seen a round's signal six blocks deep. */
+export const closed = (aggregator: Daemon, cohort: string, round: number) =>
+  until(
+    `round ${round} is closed`,
+    async () =>
+      (await aggregator.api.cohortShow({ cohort })).rounds.find(known => known.round === round)?.stage === 'closed',
+    60_000,
+  );
+
+/** Waits until a wallet sees so many signals of each cohort six blocks deep, and holds every proof of them. */
+export const settled = (wallet: Wallet, count: number) =>
+  until(
+    `${count} signals are final for the wallet`,
+    () => {
+      const { cohorts, dids } = wallet.status();
+      return (
+        cohorts.every(({ signals }) => signals.filter(({ status }) => status === 'final').length === count) &&
+        dids.every(({ beacons }) => beacons.every(({ missing_proofs }) => missing_proofs === 0)) &&
+        dids.every(({ updates }) => updates.every(({ state }) => state === 'final'))
+      );
+    },
+    60_000,
+  );

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findNostrRsRelay, startNostrRsRelay } from '../../src/testing/nostr-rs-relay.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
-import { removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import { deposit, gather, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import { addService } from './raw-did.ts';
 
 let node: Regtest;
 const relays = new Map<string, Pick<TestRelay, 'url' | 'stop'>>();
@@ -31,35 +32,20 @@ describe.each(kinds)('over %s', kind => {
     dirs.push(dir);
     const world = { dir, node, relays: [relays.get(kind)!.url] };
     const aggregator = await startAggregator(world);
-    const created = await aggregator.api.advertCreate({});
-    expect(created.status).toBe('open');
-
     const wallets = await Promise.all(['alexis', 'satoshi', 'hal'].map(name => startWallet(world, name)));
+    const { cohort, address } = await gather(aggregator, wallets);
     const dids = await Promise.all(
       wallets.map(async wallet => {
-        const advert = await until('the advert', async () => (await wallet.discover())[0]?.advert);
-        const { cohort } = await wallet.join({ advert });
-        await wallet.ready(cohort);
         const { did } = await wallet.createDid({ kind: 'x', cohort });
-        const registered = await wallet.register({ did, cohort });
-        expect(registered).toMatchObject({ proven: true, signals: 0 });
+        expect(await wallet.register({ did, cohort })).toMatchObject({ proven: true, signals: 0 });
         return { wallet, did, cohort };
       }),
     );
     const [first, second, third] = dids as [(typeof dids)[0], (typeof dids)[0], (typeof dids)[0]];
-    const show = () => aggregator.api.cohortShow({ cohort: first.cohort });
-    const { beacon_address } = await show();
-    await node.fund(beacon_address!, 100_000);
-    await node.mine(6);
+    const show = () => aggregator.api.cohortShow({ cohort });
+    await deposit(node, address);
 
-    const patch = (uri: string) => [
-      {
-        op: 'add' as const,
-        path: '/service/-',
-        value: { id: `#${uri}`, type: 'LinkedDomains', serviceEndpoint: `https://${uri}.example` },
-      },
-    ];
-    const one = await first.wallet.update({ did: first.did, patch: patch('one') });
+    const one = await first.wallet.update({ did: first.did, patch: addService('one') });
     expect(one).toMatchObject({ version: 2, state: 'acked' });
     const broadcast = async (round: number) =>
       until(
@@ -84,8 +70,8 @@ describe.each(kinds)('over %s', kind => {
     expect((await third.wallet.resolve({ did: late })).versionId).toBe('1');
 
     await Promise.all([
-      first.wallet.update({ did: first.did, patch: patch('two') }),
-      third.wallet.update({ did: late, patch: patch('late') }),
+      first.wallet.update({ did: first.did, patch: addService('two') }),
+      third.wallet.update({ did: late, patch: addService('late') }),
     ]);
     await broadcast(2);
     await node.mine(6);

@@ -5,7 +5,7 @@ import type { AdvertTerms } from '../../src/operator/api.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay, type TestRelayOptions } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
-import { removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import { newDid, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
 import { addService } from './raw-did.ts';
 
 let node: Regtest;
@@ -66,12 +66,6 @@ async function fund({ show }: World): Promise<void> {
   await node.fund((await show()).beacon_address!, 100_000);
   await node.mine(6);
   await until('the deposit', async () => (await show()).balance_sats === 100_000);
-}
-
-async function newDid(wallet: Wallet, cohort: string): Promise<string> {
-  const { did } = await wallet.createDid({ kind: 'x', cohort });
-  await wallet.register({ did, cohort });
-  return did;
 }
 
 async function finished({ show, wallets }: World, did: string, attempts = 1): Promise<void> {

@@ -6,7 +6,8 @@ import { beaconService, type DidDocument, type Patch } from '../../src/did/index
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import { openWallet, type Wallet } from '../../src/wallet/client.ts';
-import { log, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import { deposit, gather, log, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import { addService } from './raw-did.ts';
 
 let node: Regtest;
 let relay: TestRelay;
@@ -46,32 +47,14 @@ async function open(name: string): Promise<Wallet> {
 /** A funded cohort of two wallets. */
 async function twoWallets() {
   fresh();
-  const aggregator = await startAggregator(world(), { cohort_size: { min: 2, max: 2 } });
+  const aggregator = await startAggregator(world());
   running.add(aggregator);
-  const { cohort } = await aggregator.api.advertCreate({});
   const [ada, bob] = await Promise.all([open('ada'), open('bob')]);
-  await Promise.all(
-    [ada, bob].map(async wallet => {
-      const advert = await until('the advert', async () =>
-        (await wallet.discover({ seconds: 1 })).map(view => view.advert).find(found => found.cohort === cohort),
-      );
-      await wallet.join({ advert });
-      await wallet.ready(cohort);
-    }),
-  );
-  const { beacon_address } = await aggregator.api.cohortShow({ cohort });
-  await node.fund(beacon_address!, 100_000);
-  await node.mine(6);
-  return { aggregator, cohort, ada, bob, address: beacon_address! };
+  const { cohort, address } = await gather(aggregator, [ada, bob]);
+  await deposit(node, address);
+  return { aggregator, cohort, ada, bob, address };
 }
 
-const add = (name: string): Patch => [
-  {
-    op: 'add',
-    path: '/service/-',
-    value: { id: `#${name}`, type: 'LinkedDomains', serviceEndpoint: `https://${name}.example` },
-  },
-];
 const without = (document: DidDocument, address: string): Patch => [
   { op: 'remove', path: `/service/${document.service!.findIndex(s => JSON.stringify(s).includes(address))}` },
 ];
@@ -104,7 +87,7 @@ test('a k DID comes into a cohort by its own beacon, and is updated through the 
   let ada = first;
   const other = await bob.createDid({ kind: 'x', cohort });
   await bob.register({ did: other.did, cohort });
-  await bob.update({ did: other.did, patch: add('before') });
+  await bob.update({ did: other.did, patch: addService('before') });
   await signals(aggregator, cohort, 1);
   await node.mine(6);
   await stateIs(bob, other.did, 2, 'final');
@@ -135,7 +118,7 @@ test('a k DID comes into a cohort by its own beacon, and is updated through the 
     singleton: { address: funding.address, text: null },
   });
   // In flight: neither another update, nor another transaction for the same one.
-  await expect(ada.update({ did, patch: add('rival'), via: 'singleton' })).rejects.toMatchObject({
+  await expect(ada.update({ did, patch: addService('rival'), via: 'singleton' })).rejects.toMatchObject({
     code: 'version_busy',
   });
   expect((await ada.announce({ did, via: 'singleton' })).singleton).toEqual(sent.singleton);
@@ -147,7 +130,7 @@ test('a k DID comes into a cohort by its own beacon, and is updated through the 
   await stateIs(ada, did, 2, 'final');
   expect((await resolvesTo(ada, did, '2')).document.service).toContainEqual(service);
 
-  await ada.update({ did, patch: add('through-the-cohort') });
+  await ada.update({ did, patch: addService('through-the-cohort') });
   await signals(aggregator, cohort, 2);
   await node.mine(6);
   await stateIs(ada, did, 3, 'final');
@@ -168,7 +151,7 @@ test('the same bytes through both beacons; a rival in the cohort gives way; out 
   await node.fund(funding.address, 20_000);
   await node.mine(1);
 
-  const both = await ada.update({ did, patch: add('both'), via: 'singleton', cohorts: [cohort] });
+  const both = await ada.update({ did, patch: addService('both'), via: 'singleton', cohorts: [cohort] });
   expect(both).toMatchObject({ version: 2, cohorts: [cohort], singleton: { text: null } });
   await signals(aggregator, cohort, 1);
   await node.mine(6);
@@ -178,7 +161,7 @@ test('the same bytes through both beacons; a rival in the cohort gives way; out 
 
   // A member is gone for good: what the cohort holds is never announced by it.
   await stop(bob);
-  expect(await ada.update({ did, patch: add('never') })).toMatchObject({ version: 3, state: 'acked' });
+  expect(await ada.update({ did, patch: addService('never') })).toMatchObject({ version: 3, state: 'acked' });
   const { document } = await ada.resolve({ did });
   const out = await ada.update({ did, patch: without(document, address), via: 'singleton' });
   // The cohort gets it too, in the place of the one that it must not announce any more.
@@ -192,7 +175,7 @@ test('the same bytes through both beacons; a rival in the cohort gives way; out 
   await stateIs(ada, did, 3, 'final');
   expect(JSON.stringify((await resolvesTo(ada, did, '3')).document)).not.toContain(address);
 
-  await ada.update({ did, patch: add('alone'), via: 'singleton' });
+  await ada.update({ did, patch: addService('alone'), via: 'singleton' });
   await node.mine(6);
   await stateIs(ada, did, 4, 'final');
   expect((await resolvesTo(ada, did, '4')).updates).toHaveLength(3);
@@ -212,7 +195,7 @@ test('P2WPKH and P2PKH beacons; a node that was down; a reorganization', { timeo
     await node.fund(address, 710);
     await node.mine(1);
     expect(await wallet.fundingAddress(did)).toMatchObject({ address, kind, balance_sats: 1_410, needed_sats: 0 });
-    const sent = await wallet.update({ did, patch: add(kind), via: 'singleton' });
+    const sent = await wallet.update({ did, patch: addService(kind), via: 'singleton' });
     expect(sent).toMatchObject({ state: 'broadcast', singleton: { address, text: null } });
     const [block] = await node.mine(6);
     await stateIs(wallet, did, 2, 'final');
@@ -246,9 +229,9 @@ test('P2WPKH and P2PKH beacons; a node that was down; a reorganization', { timeo
   const { address } = await offline.fundingAddress(did);
   await node.fund(address, 10_000);
   await node.mine(1);
-  const stored = await offline.update({ did, patch: add('later'), via: 'singleton' });
+  const stored = await offline.update({ did, patch: addService('later'), via: 'singleton' });
   expect(stored).toMatchObject({ state: 'locked', singleton: { text: expect.stringContaining('down') } });
-  await expect(offline.update({ did, patch: add('rival'), via: 'singleton' })).rejects.toMatchObject({
+  await expect(offline.update({ did, patch: addService('rival'), via: 'singleton' })).rejects.toMatchObject({
     code: 'version_busy',
   });
   await stop(offline);

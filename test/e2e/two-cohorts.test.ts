@@ -4,7 +4,7 @@ import type { Daemon } from '../../src/daemon.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
-import { removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import { newDid, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
 import { addService } from './raw-did.ts';
 import { advertOf, openRawMember, type RawMember } from './raw-member.ts';
 
@@ -56,12 +56,6 @@ afterAll(async () => {
 
 const show = (cohort: string) => aggregator.api.cohortShow({ cohort });
 const signals = async (cohort: string) => (await show(cohort)).signals;
-
-async function newDid(wallet: Wallet, cohort: string): Promise<string> {
-  const { did } = await wallet.createDid({ kind: 'x', cohort });
-  await wallet.register({ did, cohort });
-  return did;
-}
 
 test('two cohorts, one wallet in both: overlapping rounds, one failing alone; by count and by interval', {
   timeout: 60_000,
