@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -476,37 +476,45 @@ describe('btcr2-wallet resolve', () => {
   });
 });
 
-test('an implementation of its own, in another language, comes to the same documents', async () => {
-  const chain = views[0]!;
-  const external = stories.filter(({ did }) => did.startsWith('did:btcr2:x'));
-  const whole = await Promise.all(external.map(one => resolving(one)));
-  const addresses = new Set(
-    whole.flatMap(({ document, neededSignals }) => [
-      ...beaconServices(document).map(({ address }) => address),
-      ...neededSignals.map(({ address }) => address),
-    ]),
-  );
-  const rows = new Map<string, object>();
-  for (const address of addresses)
-    for (const { txid, hex, height, mediantime } of await chain.history(address))
-      if (height !== null) rows.set(txid, { txid, hex, height, mediantime });
-  const lacking = external.map(({ did, sidecar }) => ({
-    did,
-    sidecar: sidecar.smtProofs.length > 0 ? without(sidecar, 'smtProofs', 0) : without(sidecar, 'casUpdates', 0),
-  }));
-  const script = fileURLToPath(new URL('../verify/resolve.py', import.meta.url));
-  const input = JSON.stringify({
-    order: 'spec',
-    tip: (await chain.tip()).height,
-    transactions: [...rows.values()],
-    dids: [...external, ...lacking],
-  });
-  const said = JSON.parse(execFileSync('python3', [script], { input, encoding: 'utf8', maxBuffer: 1 << 26 }));
-  expect(said.slice(0, external.length)).toEqual(
-    whole.map(({ document, versionId }) => ({ version: Number(versionId), document })),
-  );
-  expect(said.slice(external.length)).toEqual(lacking.map(() => ({ error: 'MISSING_UPDATE_DATA' })));
-}, 60_000);
+// A missing witness is a failure in CI; elsewhere it is said, and its test is left out.
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+if (!hasPython && !process.env.CI) process.stderr.write('\nSKIPPED: the independent resolver, which needs python3\n\n');
+
+test.skipIf(!hasPython && !process.env.CI)(
+  'an implementation of its own, in another language, comes to the same documents',
+  async () => {
+    const chain = views[0]!;
+    const external = stories.filter(({ did }) => did.startsWith('did:btcr2:x'));
+    const whole = await Promise.all(external.map(one => resolving(one)));
+    const addresses = new Set(
+      whole.flatMap(({ document, neededSignals }) => [
+        ...beaconServices(document).map(({ address }) => address),
+        ...neededSignals.map(({ address }) => address),
+      ]),
+    );
+    const rows = new Map<string, object>();
+    for (const address of addresses)
+      for (const { txid, hex, height, mediantime } of await chain.history(address))
+        if (height !== null) rows.set(txid, { txid, hex, height, mediantime });
+    const lacking = external.map(({ did, sidecar }) => ({
+      did,
+      sidecar: sidecar.smtProofs.length > 0 ? without(sidecar, 'smtProofs', 0) : without(sidecar, 'casUpdates', 0),
+    }));
+    const script = fileURLToPath(new URL('../verify/resolve.py', import.meta.url));
+    const input = JSON.stringify({
+      order: 'spec',
+      tip: (await chain.tip()).height,
+      transactions: [...rows.values()],
+      dids: [...external, ...lacking],
+    });
+    const said = JSON.parse(execFileSync('python3', [script], { input, encoding: 'utf8', maxBuffer: 1 << 26 }));
+    expect(said.slice(0, external.length)).toEqual(
+      whole.map(({ document, versionId }) => ({ version: Number(versionId), document })),
+    );
+    expect(said.slice(external.length)).toEqual(lacking.map(() => ({ error: 'MISSING_UPDATE_DATA' })));
+  },
+  60_000,
+);
 
 test.each(['SMTBeacon', 'CASBeacon'])('a rival for a version that a %s announced ends the DID', async type => {
   const { did, sidecar } = storyOf(`updated twice, ${type}`);
