@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 const src = fileURLToPath(new URL('../src', import.meta.url));
 
-const PURE = ['crypto', 'did', 'smt', 'beacon', 'bitcoin', 'messages', 'cohort'];
+const PURE = ['crypto', 'did', 'smt', 'beacon', 'bitcoin', 'messages', 'blame', 'cohort'];
 /** The wallet room has a pure core and a thin shell around it. */
 const PURE_FILES = [
   'answers',

@@ -14,9 +14,9 @@ export type CohortEvent =
     }
   | { type: 'advert_refreshed'; event_id: string; expires_at: number }
   | { type: 'advert_status_changed'; status: AdvertStatus }
-  | { type: 'seat_taken'; participant_pk: string; transport: string; return_interact: string }
+  | { type: 'seat_taken'; participant_pk: string; transport: string; return_interact: string; proof: string }
   | { type: 'seats_dropped'; participant_pubkeys: string[]; reason: 'left' | 'not_heard' | 'cancelled' }
-  | { type: 'member_rebound'; participant_pk: string; transport: string; counter: number }
+  | { type: 'member_rebound'; participant_pk: string; transport: string; counter: number; sig: string }
   | {
       type: 'set_proposed';
       attempt: number;

@@ -31,6 +31,7 @@ export function evolve(state: CohortState | null, event: Stored<CohortEvent>): C
         return_interact: event.return_interact,
         seated_at: event.at,
         rebind_counter: 0,
+        proofs: [{ transport_key: event.transport, proof: event.proof }],
       });
       state.transports.set(event.transport, event.participant_pk);
       return state;
@@ -44,7 +45,14 @@ export function evolve(state: CohortState | null, event: Stored<CohortEvent>): C
       const seat = state.seats.get(event.participant_pk)!;
       state.transports.delete(seat.transport);
       state.transports.set(event.transport, event.participant_pk);
-      state.seats.set(event.participant_pk, { ...seat, transport: event.transport, rebind_counter: event.counter });
+      const { transport, counter, sig } = event;
+      const proof = { transport_key: transport, rebind: { cohort: state.id, counter, sig } };
+      state.seats.set(event.participant_pk, {
+        ...seat,
+        transport,
+        rebind_counter: counter,
+        proofs: [...seat.proofs, proof],
+      });
       return state;
     }
     case 'cohort_ended':

@@ -1,3 +1,4 @@
+import type { Transcript } from '../blame/index.ts';
 import type { DidDocument } from '../did/index.ts';
 import type { Envelope, Message, Terms } from '../messages/index.ts';
 import type { CohortEvent } from './events.ts';
@@ -65,7 +66,7 @@ export type Effect =
   | { type: 'publish_advert'; status: AdvertStatus }
   | { type: 'broadcast'; txid: string; hex: string }
   | { type: 'settle_broadcast'; txid: string }
-  /** Signed envelopes that prove a misbehaviour. */
-  | { type: 'keep_evidence'; reason: string; envelopes: Envelope[] };
+  /** Signed envelopes that prove a misbehaviour, to be judged by anybody. */
+  | { type: 'keep_evidence'; transcript: Transcript };
 
 export type Decision = { events: CohortEvent[]; effects: Effect[] } | { drop: string };

@@ -1,7 +1,14 @@
 import { aggregate } from '../beacon/index.ts';
 import { buildSignal, chooseFee, chooseOutpoint, signalVsize } from '../bitcoin/index.ts';
 import { fromHex, toHex } from '../crypto/index.ts';
-import { type AbortReason, type Message, opportunityId, sessionId, toPlainText } from '../messages/index.ts';
+import {
+  type AbortReason,
+  type Message,
+  opportunityId,
+  type SeatProof,
+  sessionId,
+  toPlainText,
+} from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import { aggregateOf, rememberAggregate, signalEntries } from './evidence.ts';
@@ -305,6 +312,7 @@ export interface AttemptEnd {
   blame?: string[];
   not_heard?: string[];
   evidence?: object[];
+  seats?: SeatProof[];
   /** Try again at once: nobody failed, as when a wallet restarted. */
   soon?: boolean;
 }
@@ -327,6 +335,7 @@ export function tellEnded(
     blame: end.blame ?? [],
     not_heard: end.not_heard ?? [],
     evidence: (end.evidence ?? []) as Record<string, unknown>[],
+    ...(end.seats ? { seats: end.seats } : {}),
   };
   return tell(state, beacon.participant_pubkeys, { type: 'round_aborted', body }, session_id ?? undefined);
 }

@@ -60,7 +60,15 @@ export function decideOptIn(
   if (admitted !== true) return no('not_admitted', admitted, 'body.admission');
 
   return accept(
-    [{ type: 'seat_taken', participant_pk: key, transport: envelope.from, return_interact: body.return_interact }],
+    [
+      {
+        type: 'seat_taken',
+        participant_pk: key,
+        transport: envelope.from,
+        return_interact: body.return_interact,
+        proof: body.proof,
+      },
+    ],
     reply(envelope, seatAck(state, key)),
   );
 }
@@ -137,6 +145,7 @@ export function decideRebind(state: CohortState, envelope: EnvelopeOf<'rebind'>)
         participant_pk: body.participant_pk,
         transport: body.transport_key,
         counter: body.counter,
+        sig: body.sig,
       },
     ],
     answer,

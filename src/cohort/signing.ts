@@ -6,6 +6,7 @@ import type { Decision, Effect, Env } from './inputs.ts';
 import { keySetOf, musig } from './keys.ts';
 import { deadlines, endAttempt, requestAuthorization, tell } from './rounds.ts';
 import type { Beacon, CohortState, EnvelopeOf, NoncePair, Round, Session, Stage } from './state.ts';
+import { transcriptOf } from './transcript.ts';
 
 export const joinNonce = ([first, second]: NoncePair): Bytes => concatBytes(fromHex(first, 33), fromHex(second, 33));
 export const splitNonce = (nonce: Bytes): NoncePair => [toHex(nonce.subarray(0, 33)), toHex(nonce.subarray(33))];
@@ -23,12 +24,13 @@ export function decideNonce(
 ): Decision {
   const { body } = envelope;
   const { stage } = round;
+  const context = (session: Session): Context => ({ state, beacon, round, session, member, env });
   const open = round.open.find(session => session.id === body.session_id);
   if (open) {
     const counted = open.nonces.get(member)!;
     return sameJson(counted.body.nonce_points, body.nonce_points)
       ? accept([], ...sendAggregatedNonce(state, beacon, open, [member]))
-      : equivocation(envelope, counted, 'nonces');
+      : equivocation(context(open), envelope, counted, 'nonces');
   }
   if (stage.name !== 'nonces' || stage.session.id !== body.session_id)
     return refuse(envelope, 'wrong_session', 'no such session is waiting for nonces', 'body.session_id');
@@ -36,41 +38,69 @@ export function decideNonce(
     return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
   const first = stage.session.nonces.get(member);
   if (first)
-    return sameJson(first.body.nonce_points, body.nonce_points) ? nothing : equivocation(envelope, first, 'nonces');
+    return sameJson(first.body.nonce_points, body.nonce_points)
+      ? nothing
+      : equivocation(context(stage.session), envelope, first, 'nonces');
   if (body.nonce_points.length !== stage.session.steps.length)
     return refuse(envelope, 'invalid_nonce', `${stage.session.steps.length} nonces are due`, 'body.nonce_points');
   const bad = body.nonce_points.findIndex(pair => pair.some(point => !curve.isCompressedPoint(fromHex(point))));
   if (bad >= 0)
     return blame(
+      context(stage.session),
       refuse(envelope, 'invalid_nonce', 'this is no point on secp256k1', `body.nonce_points.${bad}`),
-      endAttempt(state, beacon, round, env, {
-        reason: 'invalid_nonce',
-        text: `a member sent a nonce that is no point on the curve`,
-        blame: [member],
-        evidence: [envelope],
-      }),
+      { reason: 'invalid_nonce', text: 'a member sent a nonce that is no point on the curve', envelopes: [envelope] },
     );
   return accept([{ type: 'nonce_received', participant_pk: member, envelope }]);
 }
 
-/** Two signed answers for one slot: the first counts, and both are kept. */
-function equivocation(
-  envelope: EnvelopeOf<'nonce'> | EnvelopeOf<'signal_authorization'>,
-  first: typeof envelope,
-  what: string,
-): Decision {
-  const refused = refuse(envelope, 'equivocation', `other ${what} for this session came first, and they count`);
-  return 'drop' in refused
-    ? refused
-    : {
-        events: [],
-        effects: [...refused.effects, { type: 'keep_evidence', reason: 'equivocation', envelopes: [first, envelope] }],
-      };
+/** Where a member said what it is judged by. */
+interface Context {
+  state: CohortState;
+  beacon: Beacon;
+  round: Round;
+  session: Session;
+  member: string;
+  env: Env;
 }
 
-function blame(answer: Decision, end: Decision): Decision {
+type Said = EnvelopeOf<'nonce'> | EnvelopeOf<'signal_authorization'>;
+
+const keep = (context: Context, reason: string, envelopes: Said[]): Effect => ({
+  type: 'keep_evidence',
+  transcript: transcriptOf(context, { reason, envelopes }),
+});
+
+/** Two signed answers for one slot: the first counts, both are kept, and the operator is told, once a session. */
+function equivocation(context: Context, envelope: Said, first: Said, what: string): Decision {
+  const refused = refuse(envelope, 'equivocation', `other ${what} for this session came first, and they count`);
+  const { beacon, session, member } = context;
+  const key = `equivocation:${session.id}:${member}`;
+  // A third and a fourth prove no more, and would fill the disk.
+  if ('drop' in refused || beacon.alarms.has(key)) return refused;
+  const text = `${member} signed two different ${what} for session ${session.id}: both are kept as evidence`;
+  return accept(
+    [{ type: 'alarm_raised', key, alarm: { code: 'equivocation', text, halts: false } }],
+    ...refused.effects,
+    keep(context, 'equivocation', [first, envelope]),
+  );
+}
+
+/** Ends the attempt with the name of the culprit, and with its own words as proof: for all members, and kept. */
+function blame(
+  context: Context,
+  answer: Decision,
+  { reason, text, envelopes }: { reason: 'invalid_nonce' | 'invalid_signature'; text: string; envelopes: Said[] },
+): Decision {
+  const { state, beacon, round, member, env } = context;
+  const end = endAttempt(state, beacon, round, env, {
+    reason,
+    text,
+    blame: [member],
+    evidence: envelopes,
+    seats: transcriptOf(context, { reason, envelopes }).seats,
+  });
   if ('drop' in answer || 'drop' in end) return end;
-  return { events: [...answer.events, ...end.events], effects: [...answer.effects, ...end.effects] };
+  return accept([...answer.events, ...end.events], ...answer.effects, ...end.effects, keep(context, reason, envelopes));
 }
 
 function sendAggregatedNonce(
@@ -156,6 +186,11 @@ export function decideAuthorization(
 ): Decision {
   const { body } = envelope;
   const session = round.open.find(open => open.id === body.session_id);
+  const first = session?.sigs.get(member);
+  if (session && first)
+    return sameJson([first.body.agg_nonce, first.body.sig], [body.agg_nonce, body.sig])
+      ? nothing
+      : equivocation({ state, beacon, round, session, member, env }, envelope, first, 'signatures');
   if (!session) return refuse(envelope, 'wrong_session', 'no such session is open', 'body.session_id');
   if (body.beacon_address !== beacon.address)
     return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
@@ -166,8 +201,6 @@ export function decideAuthorization(
       'signed under another aggregated nonce than this session has',
       'body.agg_nonce',
     );
-  const first = session.sigs.get(member);
-  if (first) return sameJson(first.body.sig, body.sig) ? nothing : equivocation(envelope, first, 'signatures');
   if (body.sig.length !== session.steps.length)
     return refuse(envelope, 'invalid_signature', `${session.steps.length} signatures are due`, 'body.sig');
   const publicKey = fromHex(member, 33);
@@ -184,15 +217,11 @@ export function decideAuthorization(
   const refused = refuse(envelope, 'invalid_signature', 'the partial signature does not verify', `body.sig.${bad}`);
   const current = round.stage.name === 'signatures' && round.stage.session === session;
   if (!current) return refused;
-  return blame(
-    refused,
-    endAttempt(state, beacon, round, env, {
-      reason: 'invalid_signature',
-      text: 'a member sent a partial signature that does not verify',
-      blame: [member],
-      evidence: [session.nonces.get(member)!, envelope],
-    }),
-  );
+  return blame({ state, beacon, round, session, member, env }, refused, {
+    reason: 'invalid_signature',
+    text: 'a member sent a partial signature that does not verify',
+    envelopes: [session.nonces.get(member)!, envelope],
+  });
 }
 
 /** A session in which every member did its part becomes a transaction, whichever attempt it was of. */

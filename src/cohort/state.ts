@@ -1,5 +1,5 @@
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { Envelope, RejectionCode, Terms } from '../messages/index.ts';
+import type { Envelope, RejectionCode, SeatProof, Terms } from '../messages/index.ts';
 
 /** One cohort as its aggregator knows it: the fold of its log. `evolve` owns the maps in here; nobody else changes them. */
 export interface CohortState {
@@ -35,6 +35,8 @@ export interface Seat {
   return_interact: string;
   seated_at: number;
   rebind_counter: number;
+  /** What makes its transport keys its own, for whoever is to believe what they signed. */
+  proofs: SeatProof[];
 }
 
 export type Phase =

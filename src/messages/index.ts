@@ -14,6 +14,7 @@ export type { OptIn } from './opt-in.ts';
 export type { Presence } from './presence.ts';
 export type { ProofRequest, Proofs } from './proofs.ts';
 export { ABORT_REASONS, type AbortReason, type RoundAborted } from './round-aborted.ts';
+export { type SeatProof, seatProof } from './seat-proof.ts';
 export type { SignalStatus } from './signal-status.ts';
 export * from './statements.ts';
 export { readTerms, type Scheme, type Terms, termsHash, termsSchema } from './terms.ts';

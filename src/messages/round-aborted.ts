@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { compressedKey, count, hash32, plainText } from './fields.ts';
+import { seatProof } from './seat-proof.ts';
 
 export const ABORT_REASONS = [
   'not_heard',
@@ -29,5 +30,7 @@ export const roundAborted = z.strictObject({
   not_heard: z.array(compressedKey).max(1000),
   /** Signed envelopes that prove the blame. */
   evidence: z.array(z.record(z.string(), z.unknown())).max(8),
+  /** That the envelopes' transport keys are the blamed member's. */
+  seats: z.array(seatProof).max(8).optional(),
 });
 export type RoundAborted = z.infer<typeof roundAborted>;

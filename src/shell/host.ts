@@ -212,7 +212,7 @@ export function createHost(options: HostOptions): Host {
           batch.settleBroadcasts!.push(effect.txid);
           break;
         case 'keep_evidence':
-          batch.evidence!.push({ stream: cohort, at, reason: effect.reason, body: effect.envelopes });
+          batch.evidence!.push({ stream: cohort, at, reason: effect.transcript.reason, body: effect.transcript });
           break;
       }
     }

@@ -1,6 +1,7 @@
+import { Transaction } from 'bitcoinjs-lib';
 import { parseTx, signalBytesOf } from '../../src/bitcoin/index.ts';
 import type { ChainTx, ChainView } from '../../src/cohort/index.ts';
-import { sha256, toHex, utf8 } from '../../src/crypto/index.ts';
+import { fromHex, sha256, toHex, utf8 } from '../../src/crypto/index.ts';
 
 interface SimTx {
   txid: string;
@@ -39,7 +40,8 @@ export interface FakeChain {
 
 const id = (label: string): string => toHex(sha256(utf8(label)));
 
-export function fakeChain(): FakeChain {
+/** `real`: deposits are bytes that hash to their txid. Without it they have the names that the protocol's vectors have. */
+export function fakeChain({ deposits }: { deposits?: 'real' } = {}): FakeChain {
   const known = new Map<string, SimTx>();
   const blocks: Block[] = [{ height: 500, hash: id('block 500'), txids: [] }];
   let mempool: string[] = [];
@@ -66,7 +68,13 @@ export function fakeChain(): FakeChain {
         { script_hex, value_sats },
         ...(signal === undefined ? [] : [{ script_hex: `6a20${signal}`, value_sats: 0 }]),
       ];
-      return add({ txid: id(`deposit ${drawn++}`), hex: '00', inputs: [], outputs, signal: signal ?? null, coinbase });
+      const label = `deposit ${drawn++}`;
+      if (deposits !== 'real')
+        return add({ txid: id(label), hex: '00', inputs: [], outputs, signal: signal ?? null, coinbase });
+      const tx = new Transaction();
+      tx.addInput(sha256(utf8(label)), 0);
+      for (const output of outputs) tx.addOutput(fromHex(output.script_hex), BigInt(output.value_sats));
+      return add({ txid: tx.getId(), hex: tx.toHex(), inputs: [], outputs, signal: signal ?? null, coinbase });
     },
     spend({ txid, vout }, { signal } = {}) {
       const inputs = [`${txid}:${vout}`];

@@ -144,7 +144,7 @@ export function startCohort(changes: Partial<Terms> = {}, { expires_at = START +
   let live: CohortState | null = null;
   let again: CohortState | null = null;
   let inputs = 0;
-  const chain = fakeChain();
+  const chain = fakeChain({ deposits: 'real' });
 
   const self: Cohort = {
     get state() {

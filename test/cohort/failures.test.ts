@@ -185,7 +185,7 @@ describe('before the aggregated nonce, an abort frees the updates', () => {
 
 describe('equivocation: the first counts, both are kept', () => {
   const kept = (outcome: Outcome) =>
-    outcome.effects.flatMap(effect => (effect.type === 'keep_evidence' ? [effect.envelopes] : []))[0] ?? [];
+    outcome.effects.flatMap(effect => (effect.type === 'keep_evidence' ? [effect.transcript.envelopes] : []))[0] ?? [];
 
   test('two nonces', async () => {
     const { cohort, bob } = await noncesAsked();
@@ -195,9 +195,16 @@ describe('equivocation: the first counts, both are kept', () => {
     expect(typesOf(cohort.tell(bob, first))).toEqual(['nonce_received']);
     expect(cohort.tell(bob, first)).toEqual({ events: [], effects: [], dropped: null });
     const outcome = cohort.tell(bob, second);
-    expect(outcome.events).toEqual([]);
+    expect(typesOf(outcome)).toEqual(['alarm_raised']);
     expect(sentOf(outcome, 'rejection')).toMatchObject([{ to: bob.transport, body: { code: 'equivocation' } }]);
     expectProof(cohort, kept(outcome), bob, ['nonce', 'nonce']);
+    expect([...cohort.beacon.alarms.values()]).toMatchObject([{ code: 'equivocation', halts: false }]);
+    expect([...cohort.beacon.alarms.values()][0]!.text).toContain(bob.pk);
+    // Once is proof enough: whoever goes on fills no disk.
+    const third = cohort.tell(bob, answer(cohort, bob, request)!);
+    expect(typesOf(third)).toEqual([]);
+    expect(kept(third)).toEqual([]);
+    expect(sentOf(third, 'rejection')).toMatchObject([{ body: { code: 'equivocation' } }]);
     const { stage } = cohort.beacon.round!;
     expect('session' in stage && stage.session.nonces.get(bob.pk)?.body).toEqual(first.body);
   });
@@ -230,6 +237,17 @@ describe('equivocation: the first counts, both are kept', () => {
     expect(cohort.beacon.round?.stage.name).toBe('signatures');
     deliver(cohort);
     expect(cohort.beacon.round?.stage.name).toBe('announced');
+  });
+
+  test('another partial signature, under an aggregated nonce that never was', async () => {
+    const { cohort, bob, ada } = await signing();
+    const first = answer(cohort, bob, mailFor(cohort, bob, 'aggregated_nonce'))!;
+    if (first.type !== 'signal_authorization') throw new Error(first.type);
+    cohort.tell(bob, first);
+    const agg_nonce: Body<'nonce'>['nonce_points'] = [[ada.pk, bob.pk]];
+    const outcome = cohort.tell(bob, { ...first, body: { ...first.body, agg_nonce } });
+    expect(sentOf(outcome, 'rejection')[0]?.body.code).toBe('equivocation');
+    expectProof(cohort, kept(outcome), bob, ['signal_authorization', 'signal_authorization']);
   });
 });
 

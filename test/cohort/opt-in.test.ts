@@ -58,6 +58,7 @@ describe('a seat', () => {
         participant_pk: ada.pk,
         transport: ada.transport,
         return_interact: 'nostr:nprofile1member',
+        proof: envelope.type === 'opt_in' ? envelope.body.proof : null,
       },
     ]);
     expect(sentOf(outcome, 'ack')).toMatchObject([

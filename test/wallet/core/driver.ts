@@ -21,7 +21,7 @@ import { newWallet, type Wallet, type World } from './wallet.ts';
 
 export const START = 1_900_000_000;
 
-export const newWorld = (): World => ({ now: START, chain: fakeChain() });
+export const newWorld = (): World => ({ now: START, chain: fakeChain({ deposits: 'real' }) });
 
 /** One honest aggregator, and the wallets of its cohort. */
 export interface Scene {

@@ -1,0 +1,8 @@
+export { type Accused, type Fault, type JudgedSession, judge, judgeTranscript, type Verdict } from './judge.ts';
+export {
+  readTranscript,
+  type SessionRecord,
+  TRANSCRIPT_TYPE,
+  type Transcript,
+} from './transcript.ts';
+export { verdictWords } from './words.ts';
