@@ -52,10 +52,16 @@ export interface WalletApi {
     singleton?: boolean;
     didSigner?: DidSigner;
   }): Promise<{ did: string; document: DidDocument }>;
-  /** Registers a DID and takes the proofs of the past, checked against the chain. Resolves when it was answered. */
+  /**
+   * Registers a DID and takes the proofs of the past, checked against the chain. Resolves when it was answered. In a
+   * blinded cohort the index goes out alone, and whoever names it first holds it. `disclose` proves control instead, which
+   * takes the index from a member that only named it, while it was a leaf of no signal; **the aggregator then learns the
+   * DID, its documents and its updates**. Elsewhere every registration does that.
+   */
   register(request: {
     did: string;
     cohort: string;
+    disclose?: boolean;
     didSigner?: DidSigner;
   }): Promise<{ did: string; cohort: string; proven: boolean; signals: number }>;
   /**
@@ -171,6 +177,8 @@ export interface DidView {
     state: 'drafted' | 'asked' | 'registered' | 'listed' | 'refused';
     text: string | null;
     missing_proofs: number;
+    /** Whether control was proven: a member that proves it displaces one that did not. */
+    proven: boolean;
   }[];
   updates: {
     version: number;

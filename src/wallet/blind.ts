@@ -11,9 +11,11 @@ import { beaconOf, type MemberBeacon, type Membership, type WalletState } from '
  */
 const indexOf = (did: string): string => toHex(leafIndex(did));
 
-/** What goes out: DIDs become indices, and nothing that would tell them goes along. */
+/** What goes out: DIDs become indices, and nothing that would tell them goes along, unless a controller said so. */
 export function blindEffect(state: WalletState, effect: Effect): Effect {
   if (effect.type !== 'send' || state.cohorts.get(effect.cohort)?.terms.privacy !== 'blinded') return effect;
+  // A squatter's claim to an index falls only to a proof, and there is no proof without the DID.
+  if (effect.discloses && effect.message.type === 'did_registration') return effect;
   return { ...effect, message: blindMessage(effect.message) };
 }
 

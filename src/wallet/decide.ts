@@ -138,12 +138,20 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
 }
 
 function register(membership: Membership, beacon: MemberBeacon, input: Extract<Input, { type: 'register' }>): Decision {
-  const { did, proof, sidecar } = input;
+  const { did, proof, sidecar, disclose = false } = input;
   const { cohort, participant_pk } = membership;
   const body = { beacon_address: beacon.beacon_address, participant_pk, did, proof, sidecar };
   return {
     events: [{ type: 'registration_asked', cohort, did }],
-    effects: [{ type: 'send', cohort, message: { type: 'did_registration', body }, slot: `register ${did}` }],
+    effects: [
+      {
+        type: 'send',
+        cohort,
+        message: { type: 'did_registration', body },
+        slot: `register ${did}`,
+        ...(disclose ? { discloses: true as const } : {}),
+      },
+    ],
   };
 }
 

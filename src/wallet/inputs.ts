@@ -35,6 +35,8 @@ export type Input =
       did: string;
       proof: { verification_method: string; sig: string };
       sidecar: Record<string, unknown>;
+      /** In a blinded cohort: name the DID and prove control of it, where otherwise its index goes out alone. */
+      disclose?: boolean;
     }
   | {
       type: 'submit_update';
@@ -69,6 +71,8 @@ export type Effect =
       in_reply_to?: string;
       /** Set on a request: it is sent again until it is answered. */
       slot?: string;
+      /** The controller said so: this message may tell a blinded cohort's aggregator the DID. */
+      discloses?: true;
     }
   /** A transaction that all members signed: publishing it is anybody's right. */
   | { type: 'broadcast'; hex: string };

@@ -87,6 +87,9 @@ const ANSWER_MS = 60_000;
 const TIMING: WalletTiming = { resendMs: 2_000, lookMs: 10_000 };
 const MAX_SKEW = 900;
 
+const WIN_BACK =
+  'to win it back, register it with `disclose` (--disclose): that proves control, and tells the aggregator the DID';
+
 /** A listed key's word for a new transport key: its x-only form, and BIP-340 over the statement. */
 const vouch = async ({ publicKey, sign }: DidSigner, statement: Bytes) => ({
   pubkey: publicKey.slice(2),
@@ -385,7 +388,7 @@ export function createWallet(parts: WalletParts): Wallet {
   }
 
   async function register(request: Parameters<WalletApi['register']>[0]): ReturnType<WalletApi['register']> {
-    const { did, cohort, didSigner } = request;
+    const { did, cohort, didSigner, disclose = false } = request;
     const own = didOf(did);
     const { membership, beacon } = readyBeacon(cohort);
     const document = await currentDocument(own);
@@ -403,20 +406,49 @@ export function createWallet(parts: WalletParts): Wallet {
     const sig = toHex(await signAs(own, statement, didSigner));
     const sidecar = { ...sidecarOf(actor.state(), own) };
     start();
-    refusedBy(
-      await actor.feed({ type: 'register', cohort, did, proof: { verification_method: method, sig }, sidecar }),
-    );
-    const result = await answer(state => {
-      const at = beaconOf(state.cohorts.get(cohort)!)!.registrations.get(did)!;
-      return at.name === 'asked' ? undefined : at;
-    }, 'the registration');
-    if (result.name === 'refused') throw new WalletError('refused', `${result.code}: ${result.text}`);
+    const proof = { verification_method: method, sig };
+    const asking = { type: 'register' as const, cohort, did, proof, sidecar, ...(disclose ? { disclose } : {}) };
+    const refusal = await hearRefusal(cohort, did, async () => {
+      refusedBy(await actor.feed(asking));
+      await answer(({ asked, cohorts }) => {
+        const at = beaconOf(cohorts.get(cohort)!)!.registrations.get(did)!;
+        const isAsked = [...asked.values()].some(a => a.cohort === cohort && a.slot === `register ${did}`);
+        // One that is held stays so while it is asked for again, and only a proof is worth waiting for.
+        return at.name === 'asked' || (disclose && isAsked) ? undefined : at;
+      }, 'the registration');
+    });
+    const result = readyBeacon(cohort).beacon.registrations.get(did)!;
+    if (result.name === 'refused' || (disclose && refusal)) {
+      const { code, text } = refusal ?? (result as Extract<typeof result, { name: 'refused' }>);
+      const isSquatted = code === 'did_taken' && !disclose && membership.terms.privacy === 'blinded';
+      const way = isSquatted ? `; ${WIN_BACK}` : '';
+      throw new WalletError('refused', `${code}: ${text}${way}`);
+    }
     await actor.lookAll();
     const complete = await answer(state => {
       const now_ = beaconOf(state.cohorts.get(cohort)!)!;
       return missingProofs(now_, did) === 0 ? now_.signals.size : undefined;
     }, 'the request for the proofs of earlier signals');
     return { did, cohort, proven: result.name === 'held' && result.proven, signals: complete };
+  }
+
+  /** What a registration was refused with meanwhile, or null. */
+  async function hearRefusal(
+    cohort: string,
+    did: string,
+    run: () => Promise<void>,
+  ): Promise<{ code: string; text: string } | null> {
+    let refusal: { code: string; text: string } | null = null;
+    const listener = (event: WalletEvent | { type: 'refused'; text: string }): void => {
+      if (event.type === 'registration_refused' && event.cohort === cohort && event.did === did) refusal = event;
+    };
+    listeners.add(listener);
+    try {
+      await run();
+    } finally {
+      listeners.delete(listener);
+    }
+    return refusal;
   }
 
   async function update(request: Parameters<WalletApi['update']>[0]): ReturnType<WalletApi['update']> {

@@ -71,7 +71,7 @@ export const missingProofs = (beacon: MemberBeacon, did: string): number =>
 function beaconView(
   own: WalletDid,
   beacon: MemberBeacon,
-): Pick<DidView['beacons'][number], 'state' | 'text' | 'missing_proofs'> | null {
+): Pick<DidView['beacons'][number], 'state' | 'text' | 'missing_proofs' | 'proven'> | null {
   const registration = beacon.registrations.get(own.did);
   const isNamed = own.named.has(beacon.beacon_address);
   if (!registration && !isNamed) return null;
@@ -83,5 +83,5 @@ function beaconView(
       : isNamed && missing_proofs === 0
         ? 'listed'
         : 'registered';
-  return { state, text, missing_proofs };
+  return { state, text, missing_proofs, proven: registration?.name === 'held' && registration.proven };
 }

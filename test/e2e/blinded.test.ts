@@ -2,15 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { curve } from '#curve';
 import { fromBase64url, toHex } from '../../src/crypto/index.ts';
 import type { Sidecar, SignedUpdate } from '../../src/did/index.ts';
 import type { Envelope } from '../../src/messages/index.ts';
 import { openKeyFile } from '../../src/shell/keystore.ts';
 import { createMail } from '../../src/shell/mail.ts';
-import { leafIndex } from '../../src/smt/index.ts';
+import { leafIndex, verifySmtProof } from '../../src/smt/index.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
-import type { Wallet } from '../../src/wallet/client.ts';
+import type { DidSigner, Wallet } from '../../src/wallet/index.ts';
 import {
   announced,
   closed,
@@ -25,6 +26,7 @@ import {
   until,
 } from './harness.ts';
 import { addService } from './raw-did.ts';
+import { randomSecret } from './raw-member.ts';
 
 let node: Regtest;
 let relay: TestRelay;
@@ -149,4 +151,57 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
     const found = Object.entries(places).flatMap(([place, text]) => (text.includes(secret) ? [place] : []));
     expect([secret, found]).toEqual([secret, []]);
   }
+});
+
+test('a member whose index was squatted wins it back by naming its DID, and both are told', {
+  timeout: 180_000,
+}, async () => {
+  const world = { dir: tempDir(), node, relays: [relay.url] };
+  const aggregator = await startAggregator(world, {
+    flow: 'pull',
+    privacy: 'blinded',
+    frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 },
+  });
+  const [mallory, satoshi] = await Promise.all([startWallet(world, 'mallory'), startWallet(world, 'satoshi')]);
+  const { cohort, address } = await gather(aggregator, [mallory, satoshi]);
+
+  // Mallory's wallet wants a signer for what it registers; all that leaves it is the index, which anybody can name.
+  const secret = randomSecret();
+  const didSigner: DidSigner = {
+    publicKey: toHex(curve.publicKey(secret)),
+    sign: async hash => curve.signSchnorr(hash, secret, random(32)),
+  };
+  const [{ did }] = (await Promise.all(
+    [satoshi, mallory].map(wallet => wallet.createDid({ kind: 'k', didSigner })),
+  )) as [{ did: string }, unknown];
+  const index = toHex(leafIndex(did));
+  expect(await mallory.register({ did, cohort, didSigner })).toMatchObject({ proven: false });
+
+  await expect(satoshi.register({ did, cohort, didSigner })).rejects.toThrow(/did_taken.*--disclose/);
+  const stateOf = (wallet: Wallet) => wallet.status().dids.find(own => own.did === did)?.beacons[0];
+  expect(stateOf(satoshi)).toMatchObject({ state: 'refused', proven: false });
+  const told: string[] = [];
+  mallory.onEvent(event => event.type === 'registration_refused' && told.push(event.code));
+
+  expect(await satoshi.register({ did, cohort, didSigner, disclose: true })).toMatchObject({ proven: true });
+  expect(stateOf(satoshi)).toMatchObject({ state: 'registered', proven: true });
+  await until('the squatter is told', () => stateOf(mallory)?.state === 'refused');
+  expect(told).toEqual(['did_taken']);
+  expect((await aggregator.api.cohortShow({ cohort })).registered).toMatchObject([{ did: index, proven: true }]);
+
+  await deposit(node, address);
+  const other = await newDid(satoshi, cohort);
+  await satoshi.update({ did: other, patch: addService('won') });
+  await announced(aggregator, cohort);
+  const signal = await until('the wallet sees it', () => satoshi.status().cohorts[0]?.signals[0]);
+  await node.mine(6);
+  await until('it resolves', async () => (await satoshi.resolve({ did: other })).versionId === '2');
+  // The leaf that the squatter could have filled is the controller's: it proves that there was no update.
+  const proof = satoshi.sidecar(did).smtProofs.find(({ id }) => toHex(fromBase64url(id)) === signal.signal_bytes);
+  expect(proof).toMatchObject({ nonce: expect.any(String) });
+  expect(proof).not.toHaveProperty('updateId');
+  expect(verifySmtProof(leafIndex(did), proof!, 'spec')).toBe(true);
+  expect(mallory.sidecar(did).smtProofs).toEqual([]);
+  await Promise.all([mallory.stop(), satoshi.stop(), aggregator.stop()]);
+  removeDir(world.dir);
 });

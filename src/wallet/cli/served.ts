@@ -38,7 +38,7 @@ const didRequest = z.strictObject({
   name: text.optional(),
   singleton: z.boolean().optional(),
 });
-const registerRequest = z.strictObject({ did: text, cohort: text });
+const registerRequest = z.strictObject({ did: text, cohort: text, disclose: z.boolean().optional() });
 const viaSingleton = {
   via: z.literal('singleton').optional(),
   feeCapSats: z.int().min(1).optional(),
@@ -102,7 +102,7 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
     ready: async params => port.ready(take(named('cohort'), params)),
     leave: async params => port.leave(take(named('cohort'), params)),
     createDid: async params => port.createDid(defined(take(didRequest, params))),
-    register: async params => port.register(take(registerRequest, params)),
+    register: async params => port.register(defined(take(registerRequest, params))),
     update: async params => port.update(defined(take(updateRequest, params))),
     announce: async params => port.announce(defined(take(announceRequest, params))),
     fundingAddress: async params => port.fundingAddress(take(named('did'), params)),

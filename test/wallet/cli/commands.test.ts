@@ -210,8 +210,35 @@ describe('cohorts and DIDs by name', () => {
     expect(await cli(at(...argv), { wallet })).toMatchObject({ code: 1, err: expect.stringContaining(text) });
   });
 
+  test('register --disclose proves control in a blinded cohort, and says first what that tells', async () => {
+    const blinded = cohortView(demo, { terms: { ...demo.terms, privacy: 'blinded', flow: 'pull' } });
+    const provisional = { cohort: demo.cohort, address: 'a', text: null, missing_proofs: 0, proven: false };
+    const wallet = fakeWallet({
+      register,
+      status: () =>
+        statusOf({
+          cohorts: [blinded],
+          dids: [didView(DID_ONE, 'one', { beacons: [{ ...provisional, state: 'registered' }] })],
+        }),
+    });
+    expect((await cli(at('did', 'list'), { wallet })).out).toContain('registered, unproven');
+    const plain = await cli(at('register', 'one'), { wallet });
+    expect(plain.err).not.toContain('tells the aggregator');
+    expect(wallet.calls).toContainEqual(['register', { did: DID_ONE, cohort: demo.cohort }]);
+    const said = await cli(at('register', 'one', '--disclose'), { wallet });
+    expect(said.err).toContain(`this tells the aggregator of demo that the DID is ${DID_ONE}`);
+    expect(wallet.calls).toContainEqual(['register', { did: DID_ONE, cohort: demo.cohort, disclose: true }]);
+  });
+
   test('register takes the cohort that the document names, or the only one that stands', async () => {
-    const drafted = { cohort: other.cohort, address: 'a', state: 'drafted' as const, text: null, missing_proofs: 0 };
+    const drafted = {
+      cohort: other.cohort,
+      address: 'a',
+      state: 'drafted' as const,
+      text: null,
+      missing_proofs: 0,
+      proven: false,
+    };
     const one = fakeWallet({
       register,
       status: () => statusOf({ cohorts, dids: [didView(DID_ONE, 'one', { beacons: [drafted] })] }),
@@ -323,8 +350,8 @@ describe('what is shown', () => {
       dids: [
         didView(DID_ONE, 'one', {
           beacons: [
-            { cohort: demo.cohort, address: 'a', state: 'listed', text: null, missing_proofs: 3 },
-            { cohort: other.cohort, address: 'b', state: 'refused', text: hostile, missing_proofs: 0 },
+            { cohort: demo.cohort, address: 'a', state: 'listed', text: null, missing_proofs: 3, proven: true },
+            { cohort: other.cohort, address: 'b', state: 'refused', text: hostile, missing_proofs: 0, proven: false },
           ],
           updates: [{ version: 2, announcement: 'aa', state: 'locked', text: null }],
         }),

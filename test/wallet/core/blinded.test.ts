@@ -6,10 +6,10 @@ import type { Body, Terms } from '../../../src/messages/index.ts';
 import { leafIndex, leafValue, verifySmtProof } from '../../../src/smt/index.ts';
 import { treeNonce } from '../../../src/wallet/core.ts';
 import { type Controller, drawHex, newController } from '../../cohort/members.ts';
-import { drafted, type Made, newXController } from './driver.ts';
+import { deliver, drafted, type Made, mine, newXController, ready, wait } from './driver.ts';
 import { hashOf, type Lied, lied, sign } from './given.ts';
 import { resealed } from './liar.ts';
-import { sentOf, typesOf, updateState } from './wallet.ts';
+import { sentOf, typesOf, updateState, type Wallet } from './wallet.ts';
 
 type RequestBody = Body<'authorize_beacon_signal_request'>;
 type Leaves = Record<string, string>;
@@ -362,6 +362,63 @@ describe('one version, one update', () => {
     const signed = given.liar.say(given.liar.aggregated(other, second!.nonce_points[0]!));
     expect(sentOf(signed, 'signal_authorization')).toHaveLength(1);
     expect(updateState(given.wallet, one.did)).toEqual(['replaced', 'locked']);
+  });
+});
+
+describe('an index that a squatter named first', () => {
+  /** Ada names the index of bob's DID before bob does. */
+  function squatted() {
+    const scene = ready(BLINDED);
+    const [ada, bob] = scene.wallets as [Wallet, Wallet];
+    const one = newController('one');
+    scene.aggregator.documents.set(one.did, { document: one.document, version: 1 });
+    for (const wallet of [ada, bob]) wallet.addDid(one);
+    ada.register(scene.cohort, one);
+    deliver(scene);
+    const at = (wallet: Wallet) => wallet.beacon(scene.cohort).registrations.get(one.did);
+    expect(at(ada)).toEqual({ name: 'held', proven: false });
+    return { scene, ada, bob, one, at };
+  }
+
+  test('is won back by its controller, who says so, and both see what happened', () => {
+    const { scene, ada, bob, one, at } = squatted();
+    bob.register(scene.cohort, one);
+    deliver(scene);
+    expect(at(bob)).toMatchObject({ name: 'refused', code: 'did_taken' });
+    expect(JSON.stringify(bob.sent)).not.toContain(one.did);
+
+    bob.register(scene.cohort, one, true);
+    deliver(scene);
+    expect(at(bob)).toEqual({ name: 'held', proven: true });
+    expect(at(ada)).toMatchObject({ name: 'refused', code: 'did_taken' });
+    expect(scene.aggregator.beacon.registry.get(indexOf(one.did))).toMatchObject({
+      proven: true,
+      did: indexOf(one.did),
+    });
+
+    // The squatter's word is worth nothing any more, and the controller's leaf goes into the next signal.
+    ada.register(scene.cohort, one);
+    deliver(scene);
+    expect(at(ada)).toMatchObject({ name: 'refused', code: 'did_taken' });
+    expect(at(bob)).toEqual({ name: 'held', proven: true });
+  });
+
+  test('is not won by a proof of somebody who does not control it', () => {
+    const { scene, ada, bob, one, at } = squatted();
+    bob.register(scene.cohort, { ...one, secret: newController('two').secret }, true);
+    deliver(scene);
+    expect(at(bob)).toMatchObject({ name: 'refused', code: 'control_not_proven' });
+    expect(at(ada)).toEqual({ name: 'held', proven: false });
+  });
+
+  test('and nothing else ever names a DID, also when everything else was sent before', async () => {
+    const { scene, ada, one } = squatted();
+    const made = await drafted(one, 'first');
+    ada.submit(one, made.update, made.document, [scene.cohort]);
+    wait(scene, 90_000);
+    mine(scene, 7);
+    expect(ada.beacon(scene.cohort).signals.size).toBe(1);
+    expect(JSON.stringify(ada.sent)).not.toContain(one.did);
   });
 });
 

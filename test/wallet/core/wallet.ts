@@ -87,7 +87,7 @@ export interface Wallet {
   beacon(cohort: string): MemberBeacon;
   join(advert: Advert): Outcome;
   addDid(controller: Controller, document?: DidDocument): Outcome;
-  register(cohort: string, controller: Controller): Outcome;
+  register(cohort: string, controller: Controller, disclose?: boolean): Outcome;
   submit(controller: Controller, update: SignedUpdate, document: DidDocument, cohorts: string[]): Outcome;
 }
 
@@ -337,7 +337,7 @@ export function newWallet(world: World, name: string): Wallet {
         genesis: null,
         document,
       }),
-    register(cohort, { did, method, secret }) {
+    register(cohort, { did, method, secret }, disclose = false) {
       const { participant_pk, terms } = self.membership(cohort);
       const { beacon_address, challenge } = self.beacon(cohort);
       const statement = registrationStatement({
@@ -348,7 +348,7 @@ export function newWallet(world: World, name: string): Wallet {
         challenge,
       });
       const proof = { verification_method: method, sig: schnorr(statement, secret) };
-      return self.feed({ type: 'register', cohort, did, proof, sidecar: {} });
+      return self.feed({ type: 'register', cohort, did, proof, sidecar: {}, ...(disclose ? { disclose } : {}) });
     },
     submit: ({ did }, update, document, cohorts) =>
       self.feed({ type: 'submit_update', did, update, document, cohorts }),

@@ -43,10 +43,11 @@ export function didTable(
   return table(columns, rows, paintOf(reader));
 }
 
-function beaconState({ state, text, missing_proofs }: DidView['beacons'][number]): Cell {
+function beaconState({ state, text, missing_proofs, proven }: DidView['beacons'][number]): Cell {
   const missing = missing_proofs > 0 ? `, ${missing_proofs} proofs missing` : '';
   const said = text === null ? '' : `: ${text}`;
   const style = state === 'refused' || missing_proofs > 0 ? ('yellow' as const) : null;
-  const whole = `${state}${missing}${said}`;
+  const isProvisional = !proven && (state === 'registered' || state === 'listed');
+  const whole = `${state}${isProvisional ? ', unproven' : ''}${missing}${said}`;
   return style === null ? whole : { text: whole, style };
 }

@@ -1,7 +1,7 @@
 import { plural } from '../../../operator/terminal.ts';
 import type { CohortView, DidView } from '../../api.ts';
-import { type Command, EXIT, NETWORKING, textFlag } from '../command.ts';
-import { waiting, writeJson, writeLines } from '../io.ts';
+import { type Command, EXIT, isSet, NETWORKING, textFlag } from '../command.ts';
+import { hint, waiting, writeJson, writeLines } from '../io.ts';
 import { withWallet } from '../open.ts';
 import { findCohort, findDid, onlyCohort } from '../refs.ts';
 
@@ -12,9 +12,14 @@ export const register: Command = {
   details: [
     "The registration is proven by the DID's key. The answer carries proofs of every earlier signal of the beacon, which",
     "are checked against the wallet's own view of the chain: without them the DID could not list the beacon.",
+    '',
+    'In a blinded cohort only the index of the DID goes out, unproven, and whoever names it first holds it. If somebody else',
+    'did, --disclose wins it back, as long as it was in no signal: it proves control, and so tells the aggregator the DID,',
+    'its documents and its updates, for good. The other members are not told.',
   ].join('\n'),
   options: {
     cohort: { type: 'string', value: 'COHORT', help: 'needed where the DID could mean several' },
+    disclose: { type: 'boolean', help: 'in a blinded cohort: prove control, which tells the aggregator the DID' },
     ...NETWORKING,
   },
   run: invocation =>
@@ -23,7 +28,10 @@ export const register: Command = {
       const own = findDid(invocation.positionals[0]!, dids);
       const named = textFlag(invocation, 'cohort');
       const cohort = named === undefined ? meantFor(own, cohorts) : findCohort(named, cohorts);
-      const asking = port.register({ did: own.did, cohort: cohort.cohort });
+      const disclose = isSet(invocation, 'disclose');
+      const tells = disclose && cohort.terms.privacy === 'blinded';
+      if (tells) hint(invocation, `this tells the aggregator of ${cohort.advert_id} that the DID is ${own.did}`);
+      const asking = port.register({ did: own.did, cohort: cohort.cohort, ...(disclose ? { disclose } : {}) });
       const done = await waiting(invocation, "waiting for the aggregator's answer", asking);
       if (invocation.json) writeJson(invocation, { ...done, advert_id: cohort.advert_id });
       else
