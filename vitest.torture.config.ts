@@ -4,7 +4,10 @@ import { defineConfig } from 'vitest/config';
 /** The long proofs: `npm run torture`. */
 export default defineConfig({
   resolve: {
-    alias: { '#curve': fileURLToPath(new URL('./src/crypto/curve-tiny.ts', import.meta.url)) },
+    alias: {
+      '#curve': fileURLToPath(new URL('./src/crypto/curve-tiny.ts', import.meta.url)),
+      '#hasher': fileURLToPath(new URL('./src/smt/hasher-native.ts', import.meta.url)),
+    },
   },
   test: {
     include: ['test/torture/**/*.torture.ts'],

@@ -40,8 +40,8 @@ const PURE_EXCEPTIONS = [
   'nostr/json.ts',
   'nostr/bounded.ts',
 ];
-/** Where Node's own curve may be: chosen by the `#curve` import, never imported by name. */
-const NODE_ONLY = ['crypto/curve-tiny.ts'];
+/** Where Node's own curve and hasher may be: chosen by the `#curve` and `#hasher` imports, never imported by name. */
+const NODE_ONLY = ['crypto/curve-tiny.ts', 'smt/hasher-native.ts'];
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
   .filter(name => name.endsWith('.ts'))
@@ -87,7 +87,7 @@ test('the core of a cohort knows neither the wire nor the database', () => {
     for (const name of importsOf(file)) expect(name, file).not.toMatch(/nostr|store|chain\//);
 });
 
-test('nothing outside the browser twin and its tests names the curve by file', () => {
+test('nothing outside the browser twin and its tests names the curve or the hasher by file', () => {
   for (const file of files.filter(name => !name.startsWith('crypto/')))
-    for (const name of importsOf(file)) expect(name, file).not.toMatch(/curve-(tiny|noble)/);
+    for (const name of importsOf(file)) expect(name, file).not.toMatch(/curve-(tiny|noble)|hasher-(native|portable)/);
 });

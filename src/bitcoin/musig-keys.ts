@@ -1,6 +1,7 @@
 import { type KeyGenContext, type MuSig, MuSigFactory } from '@brandonblack/musig';
 import { type Bytes, type Curve, compareBytes, toHex } from '../crypto/index.ts';
 import { InvalidContributionError, MusigError } from './errors.ts';
+import { rememberKeySums } from './musig-memo.ts';
 import { tapTweak } from './taproot.ts';
 
 /** The keys of a cohort and what they aggregate to (BIP-327 over sorted keys, then the BIP-341 tweak). */
@@ -65,8 +66,8 @@ function checkKeys(curve: Curve, publicKeys: readonly Bytes[]): void {
  */
 export function makeKeySet(curve: Curve, publicKeys: readonly Bytes[], merkleRoot?: Bytes): KeySet {
   checkKeys(curve, publicKeys);
-  const lib = MuSigFactory(curve);
   const keys = publicKeys.map(key => Uint8Array.from(key)).sort(compareBytes);
+  const lib = MuSigFactory(rememberKeySums(curve, keys));
   const aggregate = lib.keyAgg(keys);
   const internalKey = lib.getXOnlyPubkey(aggregate);
   const tweak = tapTweak(internalKey, merkleRoot);

@@ -41,9 +41,9 @@ export function guardedSession(session: SigningSession): GuardedSession {
 }
 
 /**
- * Opens a session for a 32-byte message (a sighash) under an aggregated nonce of 66 bytes. It aggregates the keys
- * again (0.2 s for 1,000 keys), so make one a message and keep it. Throws InvalidContributionError (kind `aggnonce`,
- * no signer) for bytes that encode no aggregated nonce: the library would take them for infinity and go on.
+ * Opens a session for a 32-byte message (a sighash) under an aggregated nonce of 66 bytes; what depends on the keys
+ * alone was computed with the key set. Throws InvalidContributionError (kind `aggnonce`, no signer) for bytes that
+ * encode no aggregated nonce: the library would take them for infinity and go on.
  */
 export function openSession(
   curve: Curve,

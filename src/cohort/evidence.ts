@@ -1,3 +1,4 @@
+import { pairHasher } from '#hasher';
 import { type Aggregate, aggregate, type SignalEntry } from '../beacon/index.ts';
 import { fromHex, hmacSha256, toHex } from '../crypto/index.ts';
 import type { SignalEvidence, Terms } from '../messages/index.ts';
@@ -23,11 +24,15 @@ export function signalEntries(leaves: readonly string[], frozen: Omit<Frozen, 's
   });
 }
 
+/** The tree or the map of one signal. */
+export const buildAggregate = (terms: Terms, entries: readonly SignalEntry[]): Aggregate =>
+  aggregate(terms.type, entries, { bitOrder: terms.bit_order, hasher: pairHasher });
+
 /** The tree or the map of a frozen set, built once while it is in memory. */
 export function aggregateOf(terms: Terms, beacon: Beacon, frozen: Frozen): Aggregate {
   const known = cache.get(frozen);
   if (known) return known;
-  const built = aggregate(terms.type, signalEntries(beacon.leaves, frozen), { bitOrder: terms.bit_order });
+  const built = buildAggregate(terms, signalEntries(beacon.leaves, frozen));
   cache.set(frozen, built);
   return built;
 }

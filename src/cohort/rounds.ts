@@ -1,4 +1,3 @@
-import { aggregate } from '../beacon/index.ts';
 import { buildSignal, chooseFee, chooseOutpoint, signalVsize } from '../bitcoin/index.ts';
 import { fromHex, toHex } from '../crypto/index.ts';
 import {
@@ -11,7 +10,7 @@ import {
 } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
-import { aggregateOf, rememberAggregate, signalEntries } from './evidence.ts';
+import { aggregateOf, buildAggregate, rememberAggregate, signalEntries } from './evidence.ts';
 import type { ChainView, Decision, Effect, Env } from './inputs.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
 import { announceable } from './updates.ts';
@@ -236,8 +235,7 @@ function drawFrozen(state: CohortState, beacon: Beacon, round: Round, outpoint: 
   const updates = announceable(beacon).map(({ did, announcement, version }) => ({ did, announcement, version }));
   if (updates.length === 0) return null;
   const drawn = { outpoint, leaf_count: beacon.leaves.length, nonce_seed: env.entropy, updates };
-  const { type, bit_order } = state.advert.terms;
-  const built = aggregate(type, signalEntries(beacon.leaves, drawn), { bitOrder: bit_order });
+  const built = buildAggregate(state.advert.terms, signalEntries(beacon.leaves, drawn));
   const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes) };
   rememberAggregate(frozen, built);
   return frozen;
@@ -254,8 +252,7 @@ function drawBlinded(state: CohortState, { stage }: Round, outpoint: Outpoint): 
     updates: [],
     blinded: { opportunity_id: id, leaves: [...leaves].map(([index, leaf]) => ({ index, leaf })) },
   };
-  const { type, bit_order } = state.advert.terms;
-  const built = aggregate(type, signalEntries([], drawn), { bitOrder: bit_order });
+  const built = buildAggregate(state.advert.terms, signalEntries([], drawn));
   const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes) };
   rememberAggregate(frozen, built);
   return frozen;

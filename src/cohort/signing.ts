@@ -159,7 +159,7 @@ export function advanceNonces(
 
 const sessions = new WeakMap<Session, SigningSession[]>();
 
-/** One MuSig2 session a fee step; building one aggregates the keys again, so it is done once. */
+/** One MuSig2 session a fee step, kept while its session is in memory. */
 function signingSessions(beacon: Beacon, frozen: NonNullable<Round['frozen']>, session: Session): SigningSession[] {
   const known = sessions.get(session);
   if (known) return known;

@@ -5,14 +5,12 @@ import { gapsByLevel, leafBelow, type Shape } from './shape.ts';
 import type { SortedLeaves } from './sort.ts';
 import { LEVELS, ZERO } from './zero.ts';
 
-/** Nodes that climb together: enough for a native hasher to run at full speed, few enough to stay in the cache. */
-const BATCH = 512;
+/** Nodes that climb together: enough for a native hasher to run at full speed, few enough that all of theirs stays in the first cache. */
+const BATCH = 256;
 const WORDS = 8;
 
 /** The same bytes as 32-bit words; only ever copied, so the machine's byte order does not matter. */
 const wordsOf = (bytes: Bytes): Uint32Array => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-
-const ZERO_WORDS: readonly Uint32Array[] = ZERO.map(zero => wordsOf(zero.slice()));
 
 /** Up to BATCH nodes at one level with their hashes, on their way up past empty siblings. */
 interface Climbers {
@@ -112,19 +110,21 @@ function leaveArrived(c: Climbers, level: number, { top }: Shape, topWords: Uint
 }
 
 /** The hottest loop of the tree: some 240 times for every leaf. */
-function pairWithZero(
-  { nodes, count, hashWords, pairWords }: Climbers,
-  level: number,
-  keys: Uint32Array,
-  leafCount: number,
-): void {
-  const zero = ZERO_WORDS[level]!;
+function pairWithZero(c: Climbers, level: number, keys: Uint32Array, leafCount: number): void {
+  const { nodes, count, hashWords, pairWords } = c;
+  fillWithZero(c, level);
   const bit = LEVELS - 1 - level;
   for (let i = 0; i < count; i++) {
     const isRight = keyBit(keys, leafBelow(leafCount, nodes[i]!), bit);
     copyHash(hashWords, i * WORDS, pairWords, (i * 2 + isRight) * WORDS);
-    copyHash(zero, 0, pairWords, (i * 2 + 1 - isRight) * WORDS);
   }
+}
+
+/** Both halves of every pair, in a few large copies: word by word, the empty halves would cost as much as the others. */
+function fillWithZero({ pairs, count }: Climbers, level: number): void {
+  const end = count * 64;
+  pairs.set(ZERO[level]!);
+  for (let filled = 32; filled < end; filled *= 2) pairs.copyWithin(filled, 0, Math.min(filled, end - filled));
 }
 
 const hashPairs = (c: Climbers, hasher: PairHasher): void =>

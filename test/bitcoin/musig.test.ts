@@ -11,7 +11,7 @@ import {
 } from '../../src/bitcoin/index.ts';
 import { curve as noble } from '../../src/crypto/curve-noble.ts';
 import { curve as tiny } from '../../src/crypto/curve-tiny.ts';
-import { type Bytes, concatBytes, toHex } from '../../src/crypto/index.ts';
+import { type Bytes, type Curve, concatBytes, toHex } from '../../src/crypto/index.ts';
 import { cohort, curves, draw, drawNonces, party, thrownBy } from './helpers.ts';
 
 const message = draw('sighash');
@@ -98,6 +98,33 @@ describe('an independent implementation as witness', () => {
     expect(theirSession.partialSigAgg(partials)).toEqual(signature);
     expect(noble.verifySchnorr(message, keySet.outputKey, signature)).toBe(true);
   });
+});
+
+test('the keys are aggregated once, however many sessions they sign in', () => {
+  let work = 0;
+  const counted: Curve = {
+    ...tiny,
+    pointMultiplyUnsafe: (...args) => {
+      work++;
+      return tiny.pointMultiplyUnsafe(...args);
+    },
+    pointAdd: (...args) => {
+      work++;
+      return tiny.pointAdd(...args);
+    },
+  };
+  const { musig, keySet, parties } = cohort(counted, 20);
+  const nonces = drawNonces(musig, keySet, parties, 'counted');
+  const aggNonce = musig.nonceAgg(publicNonces(nonces));
+  expect(work).toBeGreaterThanOrEqual(2 * 19);
+  work = 0;
+  const sessions = ['step 1', 'step 2'].map(step => musig.session({ keySet, aggNonce, message: draw(step) }));
+  expect(work).toBe(0);
+  const partials = parties.map(({ secretKey }, i) => nonces[i]!.sign(sessions[0]!, secretKey));
+  expect(noble.verifySchnorr(draw('step 1'), keySet.outputKey, sessions[0]!.aggregate(partials))).toBe(true);
+  // Another order of the same keys is another key set, and takes nothing from this one.
+  const { keySet: rebuilt } = cohort(noble, 20);
+  expect(rebuilt).toEqual(keySet);
 });
 
 describe('keys', () => {

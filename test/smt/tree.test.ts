@@ -134,7 +134,7 @@ describe('a tree of several batches', () => {
       portableHasher(input, output);
     };
     const counted = buildTree(leaves.slice(0, 512), { hasher: counting });
-    expect(Math.max(...batches)).toBe(512);
+    expect(Math.max(...batches)).toBe(256);
     expect(batches.length).toBeLessThan(600);
 
     batches.length = 0;

@@ -27,7 +27,7 @@ export function buildProgram(): { script: string; remove: () => void } {
   execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config]);
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  const imports = { '#curve': './src/crypto/curve-tiny.js' };
+  const imports = { '#curve': './src/crypto/curve-tiny.js', '#hasher': './src/smt/hasher-native.js' };
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', version, imports }));
   return { script: join(folder, 'src/wallet/main.js'), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
