@@ -73,6 +73,24 @@ export function chooseFee({
 }
 
 /**
+ * The fees (satoshis) of the transactions that one ceremony signs, as the terms have them: the first alone, or a ladder
+ * from it (`feeLadder`) for signals with change. Member and aggregator compute the same. Throws as `feeLadder`.
+ */
+export const agreedFees = (
+  { fee_cap, fee_ladder }: { fee_cap: number; fee_ladder?: { steps: number; factor: number } | undefined },
+  base: number,
+): number[] =>
+  fee_ladder
+    ? feeLadder({
+        base,
+        factor: fee_ladder.factor,
+        count: fee_ladder.steps,
+        capSats: fee_cap,
+        vsize: signalVsize(true),
+      })
+    : [base];
+
+/**
  * The fees (satoshis) of a ladder of replacements: from `base`, each `factor` times the one before and at least 1 sat/vB
  * of its size (vB) above it, so that every node takes the replacement (BIP-125, rules 3 and 4); at most `count`, none
  * above the cap, strictly rising. The last step is the cap itself where one more step would pass it. At least one

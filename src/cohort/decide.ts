@@ -6,7 +6,7 @@ import { decideControlChecked, decideProofRequest, decideRegistration } from './
 import { advanceIdle, advancePresence, advanceWaiting } from './rounds.ts';
 import { decideLeave, decideOptIn, decideRebind } from './seats.ts';
 import { advanceConfirming, advanceRecruiting, decideSetAck } from './set.ts';
-import { advanceChain, tellStatus } from './settle.ts';
+import { advanceChain, higherStep, refusedKey, sendInstead, tellStatus } from './settle.ts';
 import {
   advanceNonces,
   advanceSignatures,
@@ -51,7 +51,7 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
     case 'control_checked':
       return decideChecked(state, input);
     case 'broadcast_refused':
-      return decideRefusedBroadcast(state, input.txid, input.reason);
+      return decideRefusedBroadcast(state, input, env);
     case 'message':
       return decideMessage(state, input.envelope, input.admission, env);
     case 'advance':
@@ -72,12 +72,18 @@ function decideChecked(state: CohortState, input: Extract<Input, { type: 'contro
   return beacon && check ? decideControlChecked(state, beacon, check, input.result) : { drop: 'no such check' };
 }
 
-function decideRefusedBroadcast(state: CohortState, txid: string, reason: string): Decision {
+function decideRefusedBroadcast(
+  state: CohortState,
+  { txid, reason, cheap }: Extract<Input, { type: 'broadcast_refused' }>,
+  env: Env,
+): Decision {
   const beacon = beaconOf(state);
-  const key = `signal_refused:${txid}`;
+  const key = refusedKey(txid);
   if (!beacon || beacon.alarms.get(key)?.text.endsWith(reason)) return nothing;
   const text = `the node refuses the signal ${txid}: ${reason}`;
   const signal = beacon.signals.find(known => known.txid === txid);
+  const higher = cheap && signal && beacon.round?.number === signal.round ? higherStep(signal) : undefined;
+  if (signal && higher) return sendInstead(state, beacon, signal, higher, env.chain?.tip.height ?? null);
   // Other nodes may take it: publishing what all have signed is every member's right.
   return accept(
     [{ type: 'alarm_raised', key, alarm: { code: 'signal_refused', text, halts: false } }],
@@ -190,7 +196,7 @@ function advanceRound(state: CohortState, beacon: Beacon, env: Env): Decision {
   if (!round) return advanceIdle(state, beacon, env);
   const { stage } = round;
   if (stage.name === 'announced') return nothing;
-  const complete = completeAny(beacon, round);
+  const complete = completeAny(beacon, round, env);
   if (complete) return complete;
   switch (stage.name) {
     case 'presence':

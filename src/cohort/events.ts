@@ -1,6 +1,6 @@
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { AbortReason, Terms } from '../messages/index.ts';
-import type { AdvertStatus, Alarm, EnvelopeOf, Frozen, NoncePair, SignalSeen, Step } from './state.ts';
+import type { AdvertStatus, Alarm, EnvelopeOf, Frozen, NoncePair, Outpoint, SignalSeen, Step } from './state.ts';
 
 /** What happened to a cohort: the only thing that is stored, and all that its state is made of. */
 export type CohortEvent =
@@ -85,8 +85,19 @@ export type CohortEvent =
   | { type: 'round_aborted'; reason: AbortReason; not_before: number }
   /** Partial signatures may exist: the round waits for another attempt, or for the chain. */
   | { type: 'attempt_ended'; reason: AbortReason; retry_at: number }
-  | { type: 'signal_completed'; session_id: string; txid: string; hex: string }
-  | { type: 'signal_seen'; txid: string; seen: SignalSeen }
+  /** `transactions`: its complete steps, of which `txid` is sent; the others are for when it lingers. */
+  | {
+      type: 'signal_completed';
+      session_id: string;
+      txid: string;
+      transactions: { txid: string; hex: string }[];
+      height: number | null;
+    }
+  /** Another transaction of the same signal is sent, or is the one on chain; `was` is the one before. */
+  | { type: 'signal_switched'; was: string; txid: string; hex: string; height: number | null }
+  | { type: 'signal_seen'; txid: string; seen: SignalSeen; height: number }
+  /** A reorganization mined another step of the signal whose change the round spends: the same bytes, on that change. */
+  | { type: 'outpoint_moved'; outpoint: Outpoint; reason: AbortReason; retry_at: number }
   | { type: 'round_closed'; outcome: 'announced' | 'no_signal' }
   | { type: 'reminded' }
   | { type: 'deaf_time_credited'; seconds: number }

@@ -1,7 +1,7 @@
 import { isDeactivated } from '../did/index.ts';
 import type { CohortEvent, Stored } from './events.ts';
 import { afterUpdate } from './known.ts';
-import type { Beacon, CohortState, QueuedUpdate, Round, Session } from './state.ts';
+import type { Beacon, CohortState, QueuedUpdate, Round, Session, Signal, SignalStep } from './state.ts';
 
 /**
  * The next state. The maps inside are changed in place, since a registry of 100,000 DIDs is not copied for every event:
@@ -229,10 +229,14 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
     case 'opportunity_passed':
       return { ...beacon, round: null, last_opportunity_at: event.at, failures: 0 };
     case 'signal_seen':
-      return {
-        ...beacon,
-        signals: beacon.signals.map(signal => (signal.txid === event.txid ? { ...signal, seen: event.seen } : signal)),
-      };
+      return withSignal(beacon, event.txid, signal => ({
+        ...signal,
+        seen: event.seen,
+        // What was taken out of a block is sent again, and has its time again.
+        sent_at_height: event.seen.status === 'reorged' ? event.height : (signal.sent_at_height ?? event.height),
+      }));
+    case 'signal_switched':
+      return withSignal(beacon, event.was, signal => switched(signal, event));
     default:
       if (!beacon.round) throw new Error(`${event.type} without a round`);
       return evolveRound(beacon, beacon.round, event);
@@ -295,7 +299,8 @@ type RoundEvent = Exclude<
       | 'alarm_cleared'
       | 'round_opened'
       | 'opportunity_passed'
-      | 'signal_seen';
+      | 'signal_seen'
+      | 'signal_switched';
   }
 >;
 
@@ -333,6 +338,7 @@ function evolveRound(beacon: Beacon, round: Round, event: RoundEvent): Beacon {
           session: {
             id: event.session_id,
             attempt: event.attempt,
+            outpoint: event.frozen.outpoint,
             steps: event.steps,
             nonces: new Map(),
             agg_nonce: null,
@@ -372,6 +378,14 @@ function evolveRound(beacon: Beacon, round: Round, event: RoundEvent): Beacon {
         ...withRound(beacon, { ...round, stage: { name: 'waiting', retry_at: event.retry_at } }),
         failures: beacon.failures + 1,
       };
+    case 'outpoint_moved': {
+      const frozen = { ...round.frozen!, outpoint: event.outpoint };
+      markUpdates(beacon, frozen.updates, 'frozen');
+      return {
+        ...withRound(beacon, { ...round, frozen, stage: { name: 'waiting', retry_at: event.retry_at } }),
+        signals: beacon.signals.filter(signal => signal.round !== round.number),
+      };
+    }
     case 'signal_completed':
       return completed(beacon, round, event);
     case 'round_closed':
@@ -396,28 +410,54 @@ function completed(beacon: Beacon, round: Round, event: Pick_<'signal_completed'
   const frozen = round.frozen!;
   markUpdates(beacon, frozen.updates, 'announced');
   const earlier = beacon.signals.filter(signal => signal.round !== round.number);
-  const session = round.open.find(open => open.id === event.session_id)!;
+  const hexes = new Map(event.transactions.map(({ txid, hex }) => [txid, hex]));
+  const steps = round.open.flatMap(({ id, attempt, steps }) =>
+    steps.map(
+      ({ txid, fee_sats }): SignalStep => ({ session_id: id, attempt, txid, fee_sats, hex: hexes.get(txid) ?? null }),
+    ),
+  );
+  const { session_id, attempt, fee_sats } = steps.find(step => step.txid === event.txid)!;
   return {
-    ...withRound(beacon, {
-      ...round,
-      stage: { name: 'announced', session_id: event.session_id, txid: event.txid, hex: event.hex },
-    }),
+    ...withRound(beacon, { ...round, stage: { name: 'announced' } }),
     failures: 0,
     last_signal_at: event.at,
     signals: [
       ...earlier,
       {
         round: round.number,
-        attempt: session.attempt,
-        fee_sats: session.steps.find(step => step.txid === event.txid)!.fee_sats,
-        session_id: event.session_id,
+        attempt,
+        fee_sats,
+        session_id,
         txid: event.txid,
-        hex: event.hex,
+        hex: hexes.get(event.txid)!,
         frozen,
         announced_at: event.at,
+        sent_at_height: event.height,
+        steps,
         seen: { status: 'completed' },
       },
     ],
+  };
+}
+
+const withSignal = (beacon: Beacon, txid: string, change: (signal: Signal) => Signal): Beacon => ({
+  ...beacon,
+  signals: beacon.signals.map(signal => (signal.txid === txid ? change(signal) : signal)),
+});
+
+/** From here on another of its transactions is the one that is watched. */
+function switched(signal: Signal, { txid, hex, height }: Pick_<'signal_switched'>): Signal {
+  const { session_id, attempt, fee_sats } = signal.steps.find(step => step.txid === txid)!;
+  return {
+    ...signal,
+    session_id,
+    attempt,
+    fee_sats,
+    txid,
+    hex,
+    steps: signal.steps.map(step => (step.txid === txid ? { ...step, hex } : step)),
+    sent_at_height: height,
+    seen: { status: 'completed' },
   };
 }
 

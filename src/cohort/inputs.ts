@@ -51,7 +51,8 @@ export type Input =
   | { type: 'control_checked'; request_id: string; result: ControlResult }
   /** The daemon was down or without a relay for so many seconds. */
   | { type: 'was_deaf'; seconds: number }
-  | { type: 'broadcast_refused'; txid: string; reason: string }
+  /** `cheap`: the node asks for a higher fee. */
+  | { type: 'broadcast_refused'; txid: string; reason: string; cheap: boolean }
   /** Time passed, the chain moved, or an event was stored: do what is due. */
   | { type: 'advance' };
 

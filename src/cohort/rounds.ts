@@ -1,4 +1,4 @@
-import { buildSignal, chooseFee, chooseOutpoint, signalVsize } from '../bitcoin/index.ts';
+import { agreedFees, buildSignal, chooseFee, chooseOutpoint, signalVsize, splitChange } from '../bitcoin/index.ts';
 import { fromHex, toHex } from '../crypto/index.ts';
 import {
   type AbortReason,
@@ -61,7 +61,7 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
 }
 
 export function usableOutpoint(state: CohortState, beacon: Beacon, chain: ChainView): Outpoint | { why: string } {
-  const own = new Set(beacon.signals.map(signal => signal.txid));
+  const own = new Set(beacon.signals.flatMap(signal => signal.steps.map(step => step.txid)));
   const strays = new Set(chain.history.filter(tx => !tx.spends && tx.signal !== null).map(tx => tx.txid));
   const pinned = beacon.round?.frozen?.outpoint;
   const result = chooseOutpoint({
@@ -198,14 +198,14 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
   const frozen = round.frozen ?? drawFrozen(state, beacon, round, outpoint, env);
   if (!frozen)
     return endAttempt(state, beacon, round, env, { reason: 'cancelled', text: 'every waiting update was withdrawn' });
-  const step = buildStep(state, beacon, frozen, env.chain.fee_rate);
+  const steps = buildSteps(state, beacon, frozen, env.chain.fee_rate);
   const id = toHex(
     sessionId({
       cohort: state.id,
       round: round.number,
       attempt: round.attempt,
       outpoint: `${frozen.outpoint.txid}:${frozen.outpoint.vout}`,
-      transactions: [step.txid],
+      transactions: steps.map(step => step.txid),
       participant_pubkeys: beacon.participant_pubkeys,
       signal_bytes: frozen.signal_bytes,
     }),
@@ -213,7 +213,8 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
   const session: Session = {
     id,
     attempt: round.attempt,
-    steps: [step],
+    outpoint: frozen.outpoint,
+    steps,
     nonces: new Map(),
     agg_nonce: null,
     sigs: new Map(),
@@ -223,7 +224,7 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
     session_id: id,
     attempt: round.attempt,
     frozen,
-    steps: session.steps,
+    steps,
     ...deadlines(terms.latency.nonce, env),
   };
   return accept([event], ...requestAuthorization(state, beacon, round, frozen, session, beacon.participant_pubkeys));
@@ -258,17 +259,21 @@ function drawBlinded(state: CohortState, { stage }: Round, outpoint: Outpoint): 
   return frozen;
 }
 
-function buildStep(state: CohortState, beacon: Beacon, frozen: Frozen, estimate: number | null): Step {
-  const { fee_cap, signal_output } = state.advert.terms;
-  const { feeSats } = chooseFee({ estimate, capSats: fee_cap, vsize: signalVsize(true) });
-  const built = buildSignal({
-    prevout: frozen.outpoint,
-    scriptHex: beacon.script_hex,
-    signalBytes: fromHex(frozen.signal_bytes, 32),
-    feeSats,
-    signalOutput: signal_output,
+/** The same transaction with each fee that the terms have from this estimate on. */
+function buildSteps(state: CohortState, beacon: Beacon, frozen: Frozen, estimate: number | null): Step[] {
+  const { terms } = state.advert;
+  const chosen = chooseFee({ estimate, capSats: terms.fee_cap, vsize: signalVsize(true) });
+  const base = splitChange({ valueSats: frozen.outpoint.value_sats, feeSats: chosen.feeSats });
+  return agreedFees(terms, base.feeSats).map(fee => {
+    const { psbt, unsignedHex, txid, feeSats } = buildSignal({
+      prevout: frozen.outpoint,
+      scriptHex: beacon.script_hex,
+      signalBytes: fromHex(frozen.signal_bytes, 32),
+      feeSats: fee,
+      signalOutput: terms.signal_output,
+    });
+    return { psbt, unsigned_hex: unsignedHex, txid, fee_sats: feeSats };
   });
-  return { psbt: built.psbt, unsigned_hex: built.unsignedHex, txid: built.txid, fee_sats: feeSats };
 }
 
 /** Seed D4: the transactions, and to each member the evidence of its own DIDs. */

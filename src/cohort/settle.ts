@@ -1,9 +1,10 @@
+import { DUST_SATS } from '../bitcoin/index.ts';
 import type { SignalStatus } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { ChainTx, ChainView, Decision, Effect, Env } from './inputs.ts';
 import { CONFIRMATIONS_FINAL, endAttempt, tell, tellEnded } from './rounds.ts';
-import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen } from './state.ts';
+import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen, SignalStep } from './state.ts';
 
 /** Reorganizations deeper than this are not looked for. */
 export const WATCH_DEPTH = 144;
@@ -25,6 +26,7 @@ export function advanceChain(state: CohortState, beacon: Beacon, env: Env): Deci
     () => lookForStrangers(beacon, chain),
     () => settleOpenSession(state, beacon, chain, env),
     () => followSignals(state, beacon, chain),
+    () => raiseFee(state, beacon, chain),
   ];
   for (const step of steps) {
     const decision = step();
@@ -38,7 +40,7 @@ function settleOpenSession(state: CohortState, beacon: Beacon, chain: ChainView,
   const { round } = beacon;
   if (!round?.frozen) return nothing;
   const spender = chain.history.find(tx => tx.spends && tx.inputs.includes(name(round.frozen!.outpoint)));
-  if (!spender) return nothing;
+  if (!spender) return moveOutpoint(state, beacon, round, chain, env);
   if (round.open.length === 0)
     return endAttempt(state, beacon, round, env, {
       reason: 'outpoint_spent',
@@ -46,10 +48,11 @@ function settleOpenSession(state: CohortState, beacon: Beacon, chain: ChainView,
     });
   const session = round.open.find(open => open.steps.some(step => step.txid === spender.txid));
   if (session) {
-    const known = round.stage.name === 'announced' && round.stage.txid === spender.txid;
-    return known
+    const { txid, hex } = spender;
+    const { height } = chain.tip;
+    return round.stage.name === 'announced'
       ? nothing
-      : accept([{ type: 'signal_completed', session_id: session.id, txid: spender.txid, hex: spender.hex }]);
+      : accept([{ type: 'signal_completed', session_id: session.id, txid, transactions: [{ txid, hex }], height }]);
   }
   if (confirmationsOf(spender, chain) < CONFIRMATIONS_FINAL) return nothing;
   const why = {
@@ -63,20 +66,64 @@ function settleOpenSession(state: CohortState, beacon: Beacon, chain: ChainView,
   );
 }
 
+/**
+ * The round spends the change of an earlier signal, and a reorganization put another step of that one on chain, six deep:
+ * the outpoint will not exist again. What may have been signed on it announced these bytes; so does what is signed now.
+ */
+function moveOutpoint(state: CohortState, beacon: Beacon, round: Round, chain: ChainView, env: Env): Decision {
+  const { outpoint } = round.frozen!;
+  const isStep = (signal: Signal, txid: string) => signal.steps.some(step => step.txid === txid);
+  const parent = beacon.signals.find(signal => signal.round !== round.number && isStep(signal, outpoint.txid));
+  const mined = parent && chain.history.find(tx => tx.txid !== outpoint.txid && isStep(parent, tx.txid));
+  if (!mined || confirmationsOf(mined, chain) < CONFIRMATIONS_FINAL) return nothing;
+  const text = `a reorganization put ${mined.txid} in the place of ${outpoint.txid}, whose change this round spends`;
+  if (round.open.length === 0) return endAttempt(state, beacon, round, env, { reason: 'outpoint_gone', text });
+  const session_id = round.open.at(-1)!.id;
+  const least = state.advert.terms.fee_cap + DUST_SATS;
+  const change = chain.utxos.find(utxo => utxo.txid === mined.txid && utxo.value_sats >= least);
+  const reason = 'outpoint_gone';
+  const moved: CohortEvent = change
+    ? {
+        type: 'outpoint_moved',
+        outpoint: { txid: change.txid, vout: change.vout, value_sats: change.value_sats },
+        reason,
+        retry_at: env.now,
+      }
+    : { type: 'round_closed', outcome: 'no_signal' };
+  return accept(
+    [moved],
+    ...tellEnded(state, beacon, round, { reason, text }, { session_id, open: change !== undefined }),
+    ...settleBroadcasts(round),
+  );
+}
+
 /** Nothing that any attempt of the round may have broadcast needs sending any more. */
 const settleBroadcasts = (round: Round): Effect[] =>
   round.open.flatMap(session => session.steps.map(step => ({ type: 'settle_broadcast', txid: step.txid }) as const));
 
 function followSignals(state: CohortState, beacon: Beacon, chain: ChainView): Decision {
+  const { height } = chain.tip;
   for (const signal of beacon.signals) {
     if (isBuried(signal, chain)) continue;
+    const other = otherStep(signal, chain);
+    if (other) {
+      const { txid, hex } = other;
+      return accept(
+        [{ type: 'signal_switched', was: signal.txid, txid, hex, height }],
+        { type: 'settle_broadcast', txid: signal.txid },
+        { type: 'broadcast', txid, hex },
+      );
+    }
     const seen = look(signal, chain);
     if (!seen || sameSight(seen, signal.seen)) continue;
-    const events: CohortEvent[] = [{ type: 'signal_seen', txid: signal.txid, seen }];
+    const events: CohortEvent[] = [{ type: 'signal_seen', txid: signal.txid, seen, height }];
     const effects: Effect[] = tellStatus(state, beacon, signal, seen);
     const { round } = beacon;
+    if ('height' in seen)
+      for (const { txid } of signal.steps)
+        if (beacon.alarms.has(refusedKey(txid))) events.push({ type: 'alarm_cleared', key: refusedKey(txid) });
     if (seen.status === 'final') {
-      const closes = round?.stage.name === 'announced' && round.stage.txid === signal.txid;
+      const closes = round?.stage.name === 'announced' && round.number === signal.round;
       if (closes) events.push({ type: 'round_closed', outcome: 'announced' });
       effects.push(...(closes ? settleBroadcasts(round) : [{ type: 'settle_broadcast', txid: signal.txid } as const]));
     }
@@ -84,6 +131,51 @@ function followSignals(state: CohortState, beacon: Beacon, chain: ChainView): De
     return accept(events, ...effects);
   }
   return nothing;
+}
+
+/** The alarm about a transaction that the node does not take. */
+export const refusedKey = (txid: string): string => `signal_refused:${txid}`;
+
+/** Another transaction of the signal than the one that was sent: in a block, or as the mempool's for its higher fee. */
+function otherStep(signal: Signal, chain: ChainView): ChainTx | undefined {
+  if (signal.steps.length < 2) return undefined;
+  return chain.history.find(tx => {
+    const step = tx.txid === signal.txid ? undefined : signal.steps.find(({ txid }) => txid === tx.txid);
+    return step !== undefined && (tx.height !== null || step.fee_sats > signal.fee_sats);
+  });
+}
+
+/** The cheapest complete transaction of a signal that pays more than the one that was sent. */
+export const higherStep = (signal: Signal): SignalStep | undefined =>
+  signal.steps
+    .filter(step => step.hex !== null && step.fee_sats > signal.fee_sats)
+    .sort((a, b) => a.fee_sats - b.fee_sats)[0];
+
+/** Sends another transaction of the same signal in the place of the one that was sent. */
+export function sendInstead(
+  state: CohortState,
+  beacon: Beacon,
+  signal: Signal,
+  { txid, hex, session_id }: SignalStep,
+  height: number | null,
+): Decision {
+  return accept(
+    [{ type: 'signal_switched', was: signal.txid, txid, hex: hex!, height }],
+    { type: 'settle_broadcast', txid: signal.txid },
+    { type: 'broadcast', txid, hex: hex! },
+    ...tellStatus(state, beacon, { ...signal, session_id, txid, hex: hex! }, { status: 'broadcast' }),
+  );
+}
+
+/** What lingers is replaced by its next step, after as many blocks as the advert says. */
+function raiseFee(state: CohortState, beacon: Beacon, chain: ChainView): Decision {
+  const { fee_ladder } = state.advert.terms;
+  const { round } = beacon;
+  const signal = beacon.signals.at(-1);
+  if (!fee_ladder || !signal || round?.stage.name !== 'announced' || 'height' in signal.seen) return nothing;
+  if (signal.sent_at_height === null || chain.tip.height - signal.sent_at_height < fee_ladder.blocks) return nothing;
+  const next = higherStep(signal);
+  return next ? sendInstead(state, beacon, signal, next, chain.tip.height) : nothing;
 }
 
 const isBuried = (signal: Signal, chain: ChainView): boolean =>
@@ -112,7 +204,10 @@ export function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, s
     beacon_address: beacon.address,
     status: seen.status,
     txid: signal.txid,
-    transactions: [signal.hex],
+    transactions: signal.steps.flatMap(step => {
+      const hex = step.txid === signal.txid ? signal.hex : step.hex;
+      return hex !== null && step.session_id === signal.session_id ? [hex] : [];
+    }),
     block_hash: mined ? seen.block_hash : null,
     height: mined ? seen.height : null,
     confirmations: mined ? seen.confirmations : 0,
@@ -124,7 +219,7 @@ export function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, s
 function lookForStrangers(beacon: Beacon, chain: ChainView): Decision {
   const gone = goneAlarm(beacon, chain);
   if (gone !== null) return accept([{ type: 'alarm_cleared', key: gone }]);
-  const ours = new Set(beacon.signals.map(signal => signal.txid));
+  const ours = new Set(beacon.signals.flatMap(signal => signal.steps.map(step => step.txid)));
   for (const session of beacon.round?.open ?? []) for (const step of session.steps) ours.add(step.txid);
   for (const tx of chain.history) {
     if (ours.has(tx.txid)) continue;

@@ -160,7 +160,7 @@ export function advanceNonces(
 const sessions = new WeakMap<Session, SigningSession[]>();
 
 /** One MuSig2 session a fee step, kept while its session is in memory. */
-function signingSessions(beacon: Beacon, frozen: NonNullable<Round['frozen']>, session: Session): SigningSession[] {
+function signingSessions(beacon: Beacon, session: Session): SigningSession[] {
   const known = sessions.get(session);
   if (known) return known;
   const keySet = keySetOf(beacon.participant_pubkeys);
@@ -168,7 +168,7 @@ function signingSessions(beacon: Beacon, frozen: NonNullable<Round['frozen']>, s
     musig.session({
       keySet,
       aggNonce: joinNonce(session.agg_nonce![i]!),
-      message: signalSighash(step.unsigned_hex, beacon.script_hex, frozen.outpoint.value_sats),
+      message: signalSighash(step.unsigned_hex, beacon.script_hex, session.outpoint.value_sats),
     }),
   );
   sessions.set(session, opened);
@@ -205,7 +205,7 @@ export function decideAuthorization(
     return refuse(envelope, 'invalid_signature', `${session.steps.length} signatures are due`, 'body.sig');
   const publicKey = fromHex(member, 33);
   const points = session.nonces.get(member)!.body.nonce_points;
-  const bad = signingSessions(beacon, round.frozen!, session).findIndex(
+  const bad = signingSessions(beacon, session).findIndex(
     (signing, step) =>
       !signing.verifyPartial({
         publicKey,
@@ -224,20 +224,39 @@ export function decideAuthorization(
   });
 }
 
-/** A session in which every member did its part becomes a transaction, whichever attempt it was of. */
-export function completeAny(beacon: Beacon, round: Round): Decision | null {
-  const session = round.open.find(open => beacon.participant_pubkeys.every(member => open.sigs.has(member)));
-  if (!session || !round.frozen) return null;
+/**
+ * A session in which every member did its part becomes a transaction, whichever attempt it was of; with a fee ladder one
+ * for each step, of which the cheapest is sent.
+ */
+export function completeAny(beacon: Beacon, round: Round, env: Env): Decision | null {
   const { frozen } = round;
-  const signing = signingSessions(beacon, frozen, session);
+  const session = round.open.find(
+    ({ outpoint, sigs }) =>
+      outpoint.txid === frozen?.outpoint.txid &&
+      outpoint.vout === frozen.outpoint.vout &&
+      beacon.participant_pubkeys.every(member => sigs.has(member)),
+  );
+  if (!session) return null;
+  const signing = signingSessions(beacon, session);
   const transactions = session.steps.map((step, i) => {
     const partials = beacon.participant_pubkeys.map(member => fromHex(session.sigs.get(member)!.body.sig[i]!, 32));
     return finalizeSignal(step.unsigned_hex, signing[i]!.aggregate(partials));
   });
-  const { hex, txid } = transactions[0]!;
-  if (!verifySignal(hex, beacon.script_hex, frozen.outpoint.value_sats))
+  if (!transactions.every(({ hex }) => verifySignal(hex, beacon.script_hex, session.outpoint.value_sats)))
     throw new Error(`session ${session.id}: the aggregated signature does not verify although every part did`);
-  return accept([{ type: 'signal_completed', session_id: session.id, txid, hex }], { type: 'broadcast', txid, hex });
+  const { hex, txid } = transactions[0]!;
+  return accept(
+    [
+      {
+        type: 'signal_completed',
+        session_id: session.id,
+        txid,
+        transactions: transactions.map(step => ({ txid: step.txid, hex: step.hex })),
+        height: env.chain?.tip.height ?? null,
+      },
+    ],
+    { type: 'broadcast', txid, hex },
+  );
 }
 
 export function advanceSignatures(

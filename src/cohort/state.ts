@@ -157,6 +157,16 @@ export interface Step {
   fee_sats: number;
 }
 
+/** A transaction that some session of a signal's round was about: any of them may be the one that the chain takes. */
+export interface SignalStep {
+  session_id: string;
+  attempt: number;
+  txid: string;
+  fee_sats: number;
+  /** Null where a partial signature is missing: those who have it may still publish it. */
+  hex: string | null;
+}
+
 export type NoncePair = [string, string];
 
 export type EnvelopeOf<T extends Envelope['type']> = Extract<Envelope, { type: T }>;
@@ -164,6 +174,9 @@ export type EnvelopeOf<T extends Envelope['type']> = Extract<Envelope, { type: T
 export interface Session {
   id: string;
   attempt: number;
+  /** What its steps spend. A reorganization may have taken it away since: then its round is about another one. */
+  outpoint: Outpoint;
+  /** One transaction, or a ladder of rising fees. */
   steps: Step[];
   /** The signed envelopes themselves: they are the evidence, should a member contradict itself. */
   nonces: Map<string, EnvelopeOf<'nonce'>>;
@@ -196,7 +209,8 @@ export type Stage =
   | { name: 'signatures'; deadline: number; remind_at: number; session: Session }
   /** The session is open and this attempt is over: another one later, or the chain. */
   | { name: 'waiting'; retry_at: number }
-  | { name: 'announced'; session_id: string; txid: string; hex: string };
+  /** A transaction is complete; the round's signal tells which one is out. */
+  | { name: 'announced' };
 
 export interface Opportunity {
   id: string;
@@ -215,6 +229,10 @@ export interface Signal {
   hex: string;
   frozen: Frozen;
   announced_at: number;
+  /** Height of the chain when this transaction was sent, at first or after a reorganization; null while none was seen. */
+  sent_at_height: number | null;
+  /** Every transaction that was about this signal, of all attempts, in the order in which they were made. */
+  steps: SignalStep[];
   seen: SignalSeen;
 }
 

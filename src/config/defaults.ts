@@ -9,6 +9,7 @@ const PACE = {
     frequency: { interval: DAY, min_interval: HOUR, pending_updates: 10 },
     latency: { cohort_set: DAY, presence: HOUR, nonce: 6 * HOUR, signature: 6 * HOUR },
     cohort_size: { min: 3, max: 20 },
+    fee_blocks: 6,
     expires_in: 7 * DAY,
     poll_ms: 30_000,
   },
@@ -16,6 +17,7 @@ const PACE = {
     frequency: { interval: 300, min_interval: 0, pending_updates: 1 },
     latency: { cohort_set: 120, presence: 30, nonce: 60, signature: 60 },
     cohort_size: { min: 2, max: 10 },
+    fee_blocks: 3,
     expires_in: DAY,
     poll_ms: 1_000,
   },
@@ -36,7 +38,8 @@ export function defaultSettings({
   base: string;
   isTty: boolean;
 }): Record<string, unknown> {
-  const { frequency, latency, cohort_size, expires_in, poll_ms } = network === 'regtest' ? PACE.regtest : PACE.people;
+  const { frequency, latency, cohort_size, fee_blocks, expires_in, poll_ms } =
+    network === 'regtest' ? PACE.regtest : PACE.people;
   return {
     mainnet: false,
     state_dir: join(base, 'state'),
@@ -52,6 +55,7 @@ export function defaultSettings({
       financials: { enrolment: 0, per_announcement: 0 },
       funder: 'operator',
       fee_cap: 10_000,
+      fee_ladder: { steps: 4, factor: 2, blocks: fee_blocks },
       flow: 'push',
       privacy: 'none',
       bit_order: 'spec',

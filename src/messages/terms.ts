@@ -51,6 +51,13 @@ export const termsSchema = z
     funder: z.enum(['operator', 'members', 'anyone']),
     /** Most that one signal may pay to miners. */
     fee_cap: satoshis.min(200).max(1_000_000),
+    /**
+     * In one ceremony members sign up to `steps` transactions of rising fee, each `factor` times the one before, none
+     * above the cap; the next goes out when the last is in no block `blocks` after it was sent. Absent: one step.
+     */
+    fee_ladder: z
+      .strictObject({ steps: z.int().min(1).max(8), factor: z.int().min(2).max(10), blocks: z.int().min(1).max(144) })
+      .optional(),
     flow: z.enum(['push', 'pull']),
     privacy: z.enum(['none', 'blinded']),
     bit_order: bitOrder,

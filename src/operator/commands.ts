@@ -46,6 +46,24 @@ export const TERM_FLAGS: Readonly<
     help: 'Most members; every one has to sign every round.',
   },
   'fee-cap': { path: 'fee_cap', reads: 'integer', value: 'SATS', help: 'Most that one signal may pay to miners.' },
+  'fee-steps': {
+    path: 'fee_ladder.steps',
+    reads: 'integer',
+    value: 'N',
+    help: 'How many transactions of rising fee are signed at once; 1 for no ladder.',
+  },
+  'fee-factor': {
+    path: 'fee_ladder.factor',
+    reads: 'integer',
+    value: 'N',
+    help: 'How many times the fee of one step the next one pays.',
+  },
+  'fee-blocks': {
+    path: 'fee_ladder.blocks',
+    reads: 'integer',
+    value: 'N',
+    help: 'Blocks that a step waits for before the next one is sent.',
+  },
   frequency: {
     path: 'frequency.interval',
     reads: 'duration',

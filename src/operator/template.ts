@@ -90,6 +90,13 @@ bit_order = "spec"
 # How long the offer stands.
 expires_in = ${seconds('expires_in')}
 
+[advert.fee_ladder]
+# In one ceremony members sign this many transactions of rising fee, each factor times the last, none above fee_cap;
+# the next is sent when the last is in no block after so many blocks. steps = 1: a single transaction.
+steps = ${number('fee_ladder.steps')}
+factor = ${number('fee_ladder.factor')}
+blocks = ${number('fee_ladder.blocks')}
+
 [advert.cohort_size]
 # Every member has to sign every round: one that is offline blocks all.
 min = ${number('cohort_size.min')}

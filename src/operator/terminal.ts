@@ -24,6 +24,13 @@ export const safeText = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{
 /** 1234567 → `1,234,567 sat`. */
 export const sats = (amount: number): string => `${thousands(amount)} sat`;
 
+/** A fee ladder in words, for people who agree to it. */
+export const ladderText = ({ steps, factor, blocks }: { steps: number; factor: number; blocks: number }): string =>
+  steps === 1
+    ? 'none: one transaction is signed'
+    : `${steps} transactions are signed at once, each with ${factor} times the fee of the one before up to the cap; ` +
+      `the next is sent after ${blocks} ${blocks === 1 ? 'block' : 'blocks'} without a confirmation`;
+
 export const thousands = (amount: number): string => Math.trunc(amount).toLocaleString('en-US');
 
 const UNITS: readonly (readonly [string, number])[] = [

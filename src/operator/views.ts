@@ -11,6 +11,7 @@ import {
   type Cell,
   duration,
   fields,
+  ladderText,
   type Paint,
   plural,
   relativeTime,
@@ -200,6 +201,7 @@ export function cohortView(cohort: CohortDetail, view: View): string {
       ['policy', `${terms.policy.type}, ${terms.flow}, privacy ${terms.privacy}, ${terms.communication.join(' ')}`],
       ['admission', `${terms.admission}${terms.unproven_dids ? ', DIDs without proof' : ''}`],
       ['fee cap', `${sats(terms.fee_cap)} a signal, funded by ${terms.funder}`],
+      ['fee ladder', terms.fee_ladder ? ladderText(terms.fee_ladder) : null],
       [
         'price',
         `${sats(terms.financials.enrolment)} a seat, ${sats(terms.financials.per_announcement)} an announcement` +

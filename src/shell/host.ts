@@ -281,7 +281,10 @@ export function createHost(options: HostOptions): Host {
     try {
       const result = await chain.submit(hex);
       if (result.accepted) await look(cohort);
-      else feed(cohort, { type: 'broadcast_refused', txid, reason: `${result.code}: ${result.reason}` });
+      else {
+        const { code, reason } = result;
+        feed(cohort, { type: 'broadcast_refused', txid, reason: `${code}: ${reason}`, cheap: code === 'fee_too_low' });
+      }
     } catch (error) {
       // It may have been sent: the same bytes go out again with the next block.
       log('warn', 'a broadcast had no answer', { cohort, txid, error: messageOf(error) });

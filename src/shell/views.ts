@@ -78,7 +78,7 @@ function stageText(beacon: Beacon, round: Round): string {
     case 'waiting':
       return `${prefix}open; the next attempt with the same outpoint and bytes is at ${stage.retry_at}`;
     case 'announced':
-      return `${prefix}${beacon.signals.at(-1)?.seen.status ?? 'completed'}, ${stage.txid}`;
+      return `${prefix}${beacon.signals.at(-1)!.seen.status}, ${beacon.signals.at(-1)!.txid}`;
   }
 }
 

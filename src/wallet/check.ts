@@ -1,12 +1,14 @@
 import { checkEvidence, type Evidence } from '../beacon/index.ts';
 import {
   addressToScript,
+  agreedFees,
   buildSignal,
   COINBASE_CONFIRMATIONS,
   confirmations,
   MIN_CONFIRMATIONS,
   readSignalPsbt,
   type SignalPsbt,
+  splitChange,
 } from '../bitcoin/index.ts';
 import { fromBase64url, fromHex, toHex } from '../crypto/index.ts';
 import { type AuthorizeBeaconSignalRequest, sessionId } from '../messages/index.ts';
@@ -75,8 +77,9 @@ export function checkRequest(
     steps.push(rebuilt);
   }
   const first = steps[0]!;
-  if (steps.length > 1) return no('wrong_steps', 'these terms have no fee ladder: one transaction was agreed');
   const { prevout } = first;
+  const wrongSteps = checkSteps(membership, steps);
+  if (wrongSteps !== null) return no('wrong_steps', wrongSteps);
   const expectedId = toHex(
     sessionId({
       cohort: membership.cohort,
@@ -174,6 +177,25 @@ function checkTransaction(
     code: 'transaction_not_ours',
     text: 'the transaction is not the one that input, fee, change to the beacon and signal bytes make',
   };
+}
+
+/** The same spend with the fees that the terms make of the first one, or in words what else it is. */
+function checkSteps({ terms }: Membership, steps: readonly SignalPsbt[]): string | null {
+  const [first] = steps;
+  const { txid, vout, value_sats } = first!.prevout;
+  if (steps.some(({ prevout: p }) => p.txid !== txid || p.vout !== vout || p.value_sats !== value_sats))
+    return 'the transactions spend several outputs: only one of them may ever confirm';
+  if (first!.feeSats < 1) return 'the transaction pays nothing to miners';
+  const fees = agreedFees(terms, first!.feeSats);
+  if (fees.length !== steps.length)
+    return `from ${first!.feeSats} sat on these terms have ${fees.length} transactions, not ${steps.length}`;
+  // Change under dust goes into the fee.
+  const wrong = fees.findIndex(
+    (fee, i) => splitChange({ valueSats: value_sats, feeSats: fee }).feeSats !== steps[i]!.feeSats,
+  );
+  return wrong < 0
+    ? null
+    : `transaction ${wrong} pays ${steps[wrong]!.feeSats} sat, the terms have ${fees[wrong]} sat there`;
 }
 
 interface Spend {

@@ -72,6 +72,8 @@ export type WalletEvent =
   | { type: 'session_lost'; cohort: string; session_id: string }
   | { type: 'session_settled'; cohort: string; session_id: string; txid: string; announced: boolean }
   | { type: 'transactions_told'; cohort: string; signal_bytes: string; transactions: string[] }
+  /** It is in no block although its transactions are complete: `step` is the one that may be published now. */
+  | { type: 'signal_lingers'; cohort: string; signal_bytes: string; from_height: number; step: number }
   | {
       type: 'signal_seen';
       cohort: string;

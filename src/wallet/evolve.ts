@@ -237,10 +237,17 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
       });
       return state;
     }
+    case 'signal_lingers': {
+      const { from_height, step } = event;
+      const held = heldSignal(beacon, event.signal_bytes);
+      beacon.signals.set(event.signal_bytes, { ...held, lingers: { from_height, step } });
+      return state;
+    }
     case 'signal_seen': {
       const { status, txid, height } = event;
       const held = heldSignal(beacon, event.signal_bytes);
-      beacon.signals.set(event.signal_bytes, { ...held, seen: { status, txid, height } });
+      const lingers = height === null ? held.lingers : null;
+      beacon.signals.set(event.signal_bytes, { ...held, lingers, seen: { status, txid, height } });
       return state;
     }
     default: {
@@ -265,6 +272,7 @@ function heldSignal(beacon: MemberBeacon, signalBytes: string): HeldSignal {
       proofs: new Map(),
       map: null,
       transactions: [],
+      lingers: null,
       seen: { status: 'unseen', txid: null, height: null },
     }
   );

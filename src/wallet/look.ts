@@ -1,4 +1,4 @@
-import { confirmations, MIN_CONFIRMATIONS } from '../bitcoin/index.ts';
+import { confirmations, MIN_CONFIRMATIONS, parseTx } from '../bitcoin/index.ts';
 import type { ChainTx, ChainView } from '../cohort/index.ts';
 import { holdsEvidence, openSessions } from './check.ts';
 import type { WalletEvent } from './events.ts';
@@ -39,8 +39,41 @@ export function decideLook(state: WalletState, membership: Membership, beacon: M
   for (const [signal_bytes, held] of beacon.signals)
     if (held.seen.status !== 'unseen' && !seen.has(signal_bytes))
       events.push({ type: 'signal_seen', cohort, signal_bytes, status: 'unseen', txid: null, height: null });
-  events.push(...settle(cohort, beacon, chain), ...moveUpdates(state, { cohort, chain, seen }));
-  return { events, effects: askForMissing(state, cohort, beacon, [...seen.keys()]) };
+  const raised = raiseFees(membership, beacon, chain, seen);
+  events.push(...raised.events, ...settle(cohort, beacon, chain), ...moveUpdates(state, { cohort, chain, seen }));
+  return { events, effects: [...raised.effects, ...askForMissing(state, cohort, beacon, [...seen.keys()])] };
+}
+
+/** Blocks that a member gives the aggregator to publish the next step itself. */
+const COURTESY = 2;
+
+/** A signal that lingers: its next step is published, by any member, should the aggregator not do it. */
+function raiseFees(
+  { cohort, terms }: Membership,
+  beacon: MemberBeacon,
+  chain: ChainView,
+  seen: ReadonlyMap<string, HeldSignal['seen']>,
+): { events: WalletEvent[]; effects: Effect[] } {
+  const events: WalletEvent[] = [];
+  const effects: Effect[] = [];
+  for (const { signal_bytes, transactions, lingers } of beacon.signals.values()) {
+    if (!terms.fee_ladder || transactions.length < 2 || (seen.get(signal_bytes)?.height ?? null) !== null) continue;
+    const { from_height, step } = lingers ?? { from_height: chain.tip.height, step: 0 };
+    const due = Math.floor((chain.tip.height - from_height) / (terms.fee_ladder.blocks + COURTESY));
+    const next = Math.max(step, Math.min(due, transactions.length - 1));
+    if (lingers && next === step) continue;
+    events.push({ type: 'signal_lingers', cohort, signal_bytes, from_height, step: next });
+    if (next > step) effects.push({ type: 'broadcast', hex: byFee(beacon, transactions)[next]! });
+  }
+  return { events, effects };
+}
+
+/** Cheapest first. */
+function byFee(beacon: MemberBeacon, transactions: readonly string[]): string[] {
+  const steps = [...beacon.sessions.values()].flatMap(session => session.steps);
+  const fees = new Map(steps.map(({ txid, fee_sats }) => [txid, fee_sats]));
+  const feeOf = (hex: string): number => fees.get(parseTx(hex).txid) ?? 0;
+  return [...transactions].sort((a, b) => feeOf(a) - feeOf(b));
 }
 
 export const depth = (tx: ChainTx, chain: ChainView): number => confirmations(tx.height, chain.tip.height);

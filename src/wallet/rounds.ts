@@ -243,9 +243,11 @@ export function decideStatus(membership: Membership, beacon: MemberBeacon, body:
   const fresh = body.transactions.filter(hex => !held.includes(hex) && isSignalOf(beacon, session, hex));
   if (fresh.length === 0) return { events: [], effects: [] };
   const { cohort } = membership;
+  // One of them: the others pay more, and are for when it lingers.
+  const sent = fresh.find(hex => parseTx(hex).txid === body.txid) ?? fresh[0]!;
   return {
     events: [{ type: 'transactions_told', cohort, signal_bytes: session.signal_bytes, transactions: fresh }],
-    effects: fresh.map(hex => ({ type: 'broadcast', hex })),
+    effects: [{ type: 'broadcast', hex: sent }],
   };
 }
 

@@ -143,6 +143,8 @@ export interface HeldSignal {
   map: Record<string, string> | null;
   /** Complete transactions that the aggregator handed out; any member may publish them. */
   transactions: string[];
+  /** Since which height they are complete and in no block, and which of them this wallet has published for that. */
+  lingers: { from_height: number; step: number } | null;
   seen: { status: 'unseen' | 'broadcast' | 'confirmed' | 'final'; txid: string | null; height: number | null };
 }
 

@@ -27,7 +27,7 @@ export interface FakeChain {
   deposit(script: string, value_sats: number, options?: { signal?: string; coinbase?: boolean }): string;
   /** A spend that no session explains, such as an n-of-n cancel. */
   spend(outpoint: { txid: string; vout: number }, options?: { signal?: string }): string;
-  /** As a node takes a transaction: refused when an input is spent or unknown. */
+  /** As a node takes a transaction: refused when an input is unknown, or spent by what does not pay less. */
   submit(hex: string): boolean;
   mine(blocks?: number): void;
   /** Takes the newest blocks away; their transactions go back to the mempool, or vanish. */
@@ -92,7 +92,13 @@ export function fakeChain({ deposits }: { deposits?: 'real' } = {}): FakeChain {
       if (active().includes(txid)) return true;
       const outpoints = inputs.map(input => `${input.txid}:${input.vout}`);
       const parents = active();
-      if (outpoints.some((outpoint, i) => spentBy(outpoint) || !parents.includes(inputs[i]!.txid))) return false;
+      if (inputs.some(input => !parents.includes(input.txid))) return false;
+      const total = (tx: Pick<SimTx, 'outputs'>) => tx.outputs.reduce((sum, output) => sum + output.value_sats, 0);
+      const rivals = new Set(outpoints.flatMap(outpoint => spentBy(outpoint) ?? []));
+      // A higher fee displaces what no block holds (BIP-125).
+      if ([...rivals].some(rival => !mempool.includes(rival) || total({ outputs }) >= total(known.get(rival)!)))
+        return false;
+      mempool = mempool.filter(each => !rivals.has(each));
       const signal = signalBytesOf(hex);
       add({ txid, hex, inputs: outpoints, outputs, signal: signal ? toHex(signal) : null, coinbase: false });
       return true;

@@ -352,7 +352,8 @@ export function answer(cohort: Cohort, member: Member, { message }: Sent): Messa
       return { type: 'presence_ack', body: message.body };
     case 'authorize_beacon_signal_request': {
       const { body } = message;
-      const [psbt] = body.pending_beacon_signal.map(readSignalPsbt);
+      const steps = body.pending_beacon_signal.map(readSignalPsbt);
+      const [psbt] = steps;
       expect(body.session_id).toBe(
         toHex(
           sessionId({
@@ -360,13 +361,13 @@ export function answer(cohort: Cohort, member: Member, { message }: Sent): Messa
             round: body.round,
             attempt: body.attempt,
             outpoint: `${psbt!.prevout.txid}:${psbt!.prevout.vout}`,
-            transactions: [psbt!.txid],
+            transactions: steps.map(step => step.txid),
             participant_pubkeys: cohort.beacon.participant_pubkeys,
             signal_bytes: body.signal_bytes,
           }),
         ),
       );
-      expect(toHex(signalBytesOf(psbt!.unsignedHex)!)).toBe(body.signal_bytes);
+      for (const { unsignedHex } of steps) expect(toHex(signalBytesOf(unsignedHex)!)).toBe(body.signal_bytes);
       return {
         type: 'nonce',
         body: {

@@ -380,7 +380,7 @@ describe('the signal', () => {
   test('that the node refuses raises an alarm, once a reason', async () => {
     const { cohort } = await signalSent();
     const { txid } = cohort.beacon.signals[0]!;
-    const refused = { type: 'broadcast_refused', txid, reason: 'min relay fee not met' } as const;
+    const refused = { type: 'broadcast_refused', txid, reason: 'min relay fee not met', cheap: true } as const;
     expect(typesOf(cohort.give(refused))).toEqual(['alarm_raised']);
     expect(cohort.give(refused).events).toEqual([]);
     expect([...cohort.beacon.alarms.values()]).toMatchObject([{ code: 'signal_refused', halts: false }]);

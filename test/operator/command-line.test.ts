@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { advertSchema, schemasAt } from '../../src/config/schema.ts';
 import {
   type ProgramSpec,
@@ -132,9 +133,10 @@ describe('the commands of the aggregator', () => {
   test('advert create has a flag for every term, and for no other', () => {
     const flagged = Object.values(TERM_FLAGS).map(({ path }) => path);
     for (const path of flagged) expect(schemasAt(path.split('.'), advertSchema), path).not.toEqual([]);
-    const leaves = Object.entries(advertSchema.shape).flatMap(([key, schema]) =>
-      'shape' in schema ? Object.keys(schema.shape).map(inner => `${key}.${inner}`) : [key],
-    );
+    const leaves = Object.entries(advertSchema.shape).flatMap(([key, schema]) => {
+      const inner = schema instanceof z.ZodOptional ? schema.unwrap() : schema;
+      return inner instanceof z.ZodObject ? Object.keys(inner.shape).map(name => `${key}.${name}`) : [key];
+    });
     expect(flagged.sort()).toEqual(leaves.sort());
   });
 });

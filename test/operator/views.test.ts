@@ -112,7 +112,7 @@ describe('commands to a running daemon', () => {
 
   test('every term can be chosen when an advert is created', async () => {
     const { code, asked } = await served(
-      'advert create --id all --type SMTBeacon --min 3 --max 9 --fee-cap 9,999 --frequency 1h --min-interval 5m --pending-updates 4 --cohort-set-latency 1d --presence-latency 61 --nonce-latency 62s --signature-latency 1m --dids-min 1 --dids-max 50 --enrolment 100 --per-announcement 5 --price-text cash --funder members --flow push --privacy none --bit-order lsb --signal-output first --policy keypath --admission open --unproven-dids --communication nip44_v2 --expires-in 2d'.split(
+      'advert create --id all --type SMTBeacon --min 3 --max 9 --fee-cap 9,999 --fee-steps 3 --fee-factor 5 --fee-blocks 7 --frequency 1h --min-interval 5m --pending-updates 4 --cohort-set-latency 1d --presence-latency 61 --nonce-latency 62s --signature-latency 1m --dids-min 1 --dids-max 50 --enrolment 100 --per-announcement 5 --price-text cash --funder members --flow push --privacy none --bit-order lsb --signal-output first --policy keypath --admission open --unproven-dids --communication nip44_v2 --expires-in 2d'.split(
         ' ',
       ),
     );
@@ -125,6 +125,7 @@ describe('commands to a running daemon', () => {
           type: 'SMTBeacon',
           cohort_size: { min: 3, max: 9 },
           fee_cap: 9_999,
+          fee_ladder: { steps: 3, factor: 5, blocks: 7 },
           frequency: { interval: 3_600, min_interval: 300, pending_updates: 4 },
           latency: { cohort_set: 86_400, presence: 61, nonce: 62, signature: 60 },
           dids: { min: 1, max: 50 },

@@ -68,6 +68,10 @@ export function describeNews(
     case 'agg_nonce_received':
     case 'transactions_told':
       return null;
+    case 'signal_lingers':
+      return news.step === 0
+        ? null
+        : `signal ${shortId(news.signal_bytes)} lingers: its fee step ${news.step + 1} is published`;
   }
 }
 

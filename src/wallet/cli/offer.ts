@@ -1,6 +1,6 @@
 import type { Terms } from '../../messages/index.ts';
 import type { Advert } from '../../nostr/advert.ts';
-import { duration, relativeTime, sats, thousands } from '../../operator/terminal.ts';
+import { duration, ladderText, relativeTime, sats, thousands } from '../../operator/terminal.ts';
 
 const YEAR = 31_557_600;
 /** A sparse Merkle proof among a thousand leaves, in base64url, as a sidecar holds it. */
@@ -81,6 +81,9 @@ export function offerRows({ terms, ...advert }: Advert, now: number): [string, s
     ['price', `${sats(financials.enrolment)} to join, ${sats(financials.per_announcement)} for each announcement`],
     ...(financials.text === undefined ? [] : [['', financials.text] satisfies [string, string]]),
     ['fees', `at most ${sats(terms.fee_cap)} a signal; ${FUNDER[terms.funder]}`],
+    ...(terms.fee_ladder && terms.fee_ladder.steps > 1
+      ? [['', ladderText(terms.fee_ladder)] satisfies [string, string]]
+      : []),
     ['signals', `${trigger}${notSooner}`],
     [
       'deadlines',
