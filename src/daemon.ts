@@ -36,6 +36,7 @@ import {
   introduction,
   nextAdvert,
 } from './shell/adverts.ts';
+import { evidenceSummaries, exportedTranscript } from './shell/evidence.ts';
 import { createEye } from './shell/eye.ts';
 import { keepHearing } from './shell/hearing.ts';
 import { createHost } from './shell/host.ts';
@@ -372,6 +373,8 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       if (!found) throw new OperatorError('not_found', `there is no round ${round}`);
       return found;
     },
+    evidenceList: async ({ cohort }) => evidenceSummaries(store, cohort === undefined ? undefined : find(cohort).id),
+    evidenceExport: async ({ id }) => exportedTranscript(store, id, host.view),
     async roundOpen({ cohort }) {
       const { id } = find(cohort);
       const drop = host.feed(id, { type: 'open_round' });

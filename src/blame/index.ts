@@ -1,5 +1,6 @@
 export { type Accused, type Fault, type JudgedSession, judge, judgeTranscript, type Verdict } from './judge.ts';
 export {
+  MAX_TRANSCRIPT,
   readTranscript,
   type SessionRecord,
   TRANSCRIPT_TYPE,

@@ -15,7 +15,7 @@ import { parseJson } from '../messages/json.ts';
 export const TRANSCRIPT_TYPE = 'btcr2-aggregator/transcript';
 
 /** Most UTF-16 units of a transcript file: a cohort of 1,000 keys and a large transaction that paid the beacon fit in. */
-const MAX_TRANSCRIPT = 4_000_000;
+export const MAX_TRANSCRIPT = 4_000_000;
 
 /** What a session id is the hash of, with the transactions themselves: nothing in here needs to be believed. */
 export const sessionRecord = z.strictObject({

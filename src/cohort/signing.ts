@@ -70,11 +70,11 @@ const keep = (context: Context, reason: string, envelopes: Said[]): Effect => ({
   transcript: transcriptOf(context, { reason, envelopes }),
 });
 
-/** Two signed answers for one slot: the first counts, both are kept, and the operator is told, once a session. */
+/** Two signed answers for one slot: the first counts, both are kept, and the operator is told, once a slot. */
 function equivocation(context: Context, envelope: Said, first: Said, what: string): Decision {
   const refused = refuse(envelope, 'equivocation', `other ${what} for this session came first, and they count`);
   const { beacon, session, member } = context;
-  const key = `equivocation:${session.id}:${member}`;
+  const key = `equivocation:${session.id}:${what}:${member}`;
   // A third and a fourth prove no more, and would fill the disk.
   if ('drop' in refused || beacon.alarms.has(key)) return refused;
   const text = `${member} signed two different ${what} for session ${session.id}: both are kept as evidence`;

@@ -1,3 +1,4 @@
+import type { Transcript } from '../blame/index.ts';
 import type { Terms } from '../messages/index.ts';
 import type { AdvertDocument } from '../nostr/advert-document.ts';
 import type { NostrEvent } from '../nostr/event.ts';
@@ -18,6 +19,10 @@ export interface AggregatorApi {
   roundShow(request: { cohort: string; round: number }): Promise<RoundDetail>;
   /** Asks for a round now, without waiting for the trigger; refuses with the reason if nothing can be announced. */
   roundOpen(request: { cohort: string }): Promise<{ opened: boolean; waiting_for: string | null }>;
+  /** Kept transcripts of misbehaviour, of one cohort or of all, oldest first. */
+  evidenceList(request: { cohort?: string }): Promise<EvidenceSummary[]>;
+  /** One of them, whole, for a file that anybody can judge. */
+  evidenceExport(request: { id: number }): Promise<Transcript>;
 }
 
 /** The terms that an operator chooses; the daemon fills in ids, keys and addresses. */
@@ -101,6 +106,16 @@ export interface RoundDetail extends RoundSummary {
   hex: string | null;
   open_sessions: { session_id: string; attempt: number; authorized: number; members: number }[];
   announcements: { did: string; version: number; announcement: string }[];
+}
+
+export interface EvidenceSummary {
+  id: number;
+  cohort: string;
+  at: number;
+  reason: string;
+  participant_pk: string;
+  session_id: string | null;
+  round: number | null;
 }
 
 /** A command that failed for a reason that the operator should read. */

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { Transcript } from '../blame/index.ts';
 import {
   type Config,
   ConfigError,
@@ -26,6 +27,7 @@ import {
   advertView,
   cohortTable,
   cohortView,
+  evidenceTable,
   exportView,
   roundTable,
   roundView,
@@ -160,6 +162,8 @@ export async function runCli(world: CliWorld): Promise<number> {
         return lock(given);
       case 'config':
         return showConfig(given);
+      case 'evidence verify':
+        return verifyEvidence(operands[0] ?? '');
       default:
         return ask(name, operands, given);
     }
@@ -228,10 +232,36 @@ export async function runCli(world: CliWorld): Promise<number> {
         );
         return answer.opened ? EXIT.ok : EXIT.failed;
       }
+      case 'evidence list':
+        print(await call('evidenceList', first === '' ? {} : { cohort: first }), evidenceTable);
+        break;
+      case 'evidence export': {
+        const id = readInteger(first);
+        if (id === null) throw new UsageError('ID has to be a number, as `evidence list` shows it');
+        return saveEvidence(await call('evidenceExport', { id }), given.text('out'));
+      }
       default:
         throw new UsageError(`there is no command "${name}"`);
     }
     return EXIT.ok;
+  }
+
+  async function saveEvidence(transcript: Transcript, out: string | undefined): Promise<number> {
+    if (out === undefined) {
+      stdout.write(toJson(transcript));
+      return EXIT.ok;
+    }
+    const file = resolve(world.cwd, out);
+    (await import('./evidence-file.ts')).saveTranscript(file, transcript);
+    print({ file }, () => `Wrote ${safeText(file)}. Anybody can judge it: btcr2-aggregator evidence verify FILE\n`);
+    return EXIT.ok;
+  }
+
+  async function verifyEvidence(file: string): Promise<number> {
+    const { judgeFile, verdictText } = await import('./evidence-file.ts');
+    const { verdict } = judgeFile(resolve(world.cwd, file));
+    print(verdict, verdictText);
+    return verdict.shown ? EXIT.ok : EXIT.failed;
   }
 
   function exportAdvert(advert: AdvertExport, given: Given): number {

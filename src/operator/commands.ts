@@ -223,6 +223,23 @@ set of terms is another advert. Times are seconds, or 90s, 15m, 2h, 1d.`,
     { name: 'round show', operands: 'COHORT [ROUND]', summary: 'Show one round; the newest if none is named.' },
     { name: 'round open', operands: 'COHORT', summary: 'Ask for a round now, without waiting for its trigger.' },
     {
+      name: 'evidence list',
+      operands: '[COHORT]',
+      summary: 'List what members signed against the protocol: of one cohort, or of all.',
+    },
+    {
+      name: 'evidence export',
+      operands: 'ID',
+      summary: 'Write one transcript of signed envelopes as JSON: to show to anybody.',
+      options: { out: { short: 'o', value: 'FILE', help: 'Write to this new file (mode 0600).' } },
+    },
+    {
+      name: 'evidence verify',
+      operands: 'FILE',
+      summary: 'Say what a transcript shows, and of whom. Offline: it asks and believes nobody.',
+      text: `Exit code 0 if it shows a fault, 1 if it shows nothing or is no transcript.`,
+    },
+    {
       name: 'doctor',
       summary: 'Check configuration, files, database, relays, chain and clock.',
       text: 'One line a check. It changes nothing but making the state folder, and can be run beside the aggregator.',

@@ -73,6 +73,12 @@ export function controlMethods(api: AggregatorApi, config: Config): ControlMetho
     roundShow: async params =>
       api.roundShow(take(z.strictObject({ cohort: name, round: z.int().min(0).max(1_000_000_000) }), params)),
     roundOpen: async params => api.roundOpen(take(cohort, params)),
+    evidenceList: async params => {
+      const asked = take(z.strictObject({ cohort: name.optional() }), params ?? {});
+      return api.evidenceList(asked.cohort === undefined ? {} : { cohort: asked.cohort });
+    },
+    evidenceExport: async params =>
+      api.evidenceExport(take(z.strictObject({ id: z.int().min(0).max(Number.MAX_SAFE_INTEGER) }), params)),
   };
   return methods;
 }

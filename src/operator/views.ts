@@ -4,6 +4,7 @@ import type {
   CohortDetail,
   CohortSummary,
   DaemonStatus,
+  EvidenceSummary,
   RoundDetail,
   RoundSummary,
 } from './api.ts';
@@ -329,4 +330,28 @@ export function roundView(round: RoundDetail, view: View): string {
     round.open_sessions.length === 0 ? '' : `\n${sessions}`,
     round.announcements.length === 0 ? '' : `\n${updates}`,
   ].join('');
+}
+
+/** The answer to `evidence list`. */
+export function evidenceTable(rows: EvidenceSummary[], { paint, now }: View): string {
+  if (rows.length === 0) return 'No member signed anything against the protocol.\n';
+  return table(
+    [
+      { title: 'ID', align: 'right' },
+      { title: 'COHORT' },
+      { title: 'WHEN' },
+      { title: 'ROUND', align: 'right' },
+      { title: 'REASON' },
+      { title: 'MEMBER' },
+    ],
+    rows.map(({ id, cohort, at, round, reason, participant_pk }) => [
+      String(id),
+      shortId(cohort),
+      relativeTime(at, now),
+      orDash(round),
+      reason,
+      participant_pk,
+    ]),
+    paint,
+  );
 }

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { judgeTranscript, readTranscript } from '../../src/blame/index.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { MAX_UPDATE_LENGTH } from '../../src/did/index.ts';
 import { admissionStatement, type Message } from '../../src/messages/index.ts';
@@ -533,6 +534,29 @@ test('signing: nonces, authorizations, vetoes; blame with evidence; late, and de
     expect(body.evidence.at(-1)).toEqual(spoiled);
   }
   expect((await show(cohort)).round).toMatch(/open; the next attempt with the same outpoint and bytes/);
+  const kept = await aggregator.api.evidenceList({ cohort });
+  expect(kept.map(({ reason, participant_pk, session_id }) => [reason, participant_pk, session_id])).toEqual([
+    ['equivocation', ada.pk, session_id],
+    ['invalid_nonce', bob.pk, session_id],
+    ['equivocation', ada.pk, id],
+    ['equivocation', ada.pk, id],
+    ['invalid_signature', bob.pk, id],
+  ]);
+  const verdicts = await Promise.all(
+    kept.map(async each => {
+      const file = JSON.stringify(await aggregator.api.evidenceExport({ id: each.id }));
+      const read = readTranscript(file);
+      return read.ok ? judgeTranscript(read.transcript) : read.text;
+    }),
+  );
+  expect(verdicts).toMatchObject([
+    { shown: true, fault: 'two_nonces', participant_pk: ada.pk },
+    { shown: true, fault: 'invalid_nonce', participant_pk: bob.pk },
+    { shown: true, fault: 'two_nonces', participant_pk: ada.pk },
+    { shown: true, fault: 'two_authorizations', participant_pk: ada.pk },
+    { shown: true, fault: 'invalid_signature', participant_pk: bob.pk },
+  ]);
+  expect((await show(cohort)).alarms.join()).toContain(`${ada.pk} signed two different nonces`);
   await refuse(ada, lost, 'wrong_session', /no such session is under way/, 'body.session_id');
   // Late, and welcome: it is the last one that was missing.
   await bob.send(right);

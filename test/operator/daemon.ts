@@ -1,3 +1,4 @@
+import { TRANSCRIPT_TYPE, type Transcript } from '../../src/blame/index.ts';
 import type { Config } from '../../src/config.ts';
 import { loadConfig } from '../../src/config.ts';
 import type {
@@ -7,6 +8,7 @@ import type {
   CohortDetail,
   CohortSummary,
   DaemonStatus,
+  EvidenceSummary,
   RoundDetail,
 } from '../../src/operator/api.ts';
 import { OperatorError } from '../../src/operator/api.ts';
@@ -109,6 +111,28 @@ export const status: DaemonStatus = {
   cohorts: [cohort],
 };
 
+export const kept: EvidenceSummary = {
+  id: 4,
+  cohort: COHORT,
+  at: NOW - 60,
+  reason: 'invalid_signature',
+  participant_pk: `02${COHORT}`,
+  session_id: 'cd'.repeat(32),
+  round: 7,
+};
+
+/** Of the right form, and showing nothing: its seat is nobody's. */
+export const transcript: Transcript = {
+  type: TRANSCRIPT_TYPE,
+  v: 1,
+  reason: 'invalid_signature',
+  participant_pk: `02${COHORT}`,
+  advert: { aggregator: COHORT, network: 'regtest', terms_hash: COHORT },
+  seats: [{ transport_key: COHORT, proof: COHORT.repeat(2) }],
+  session: null,
+  envelopes: [{}],
+};
+
 /** An api that answers the same every time, and keeps what it was asked. */
 export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { api: AggregatorApi; asked: unknown[][] } {
   const asked: unknown[][] = [];
@@ -128,6 +152,8 @@ export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { ap
     cohortShow: answer('cohortShow', detail(config)),
     roundList: answer('roundList', [round]),
     roundShow: answer('roundShow', round),
+    evidenceList: answer('evidenceList', [kept]),
+    evidenceExport: answer('evidenceExport', transcript),
     roundOpen: async () => {
       throw new OperatorError('wrong_phase', 'no cohort is formed');
     },

@@ -55,6 +55,10 @@ describe('the requests of the operator', () => {
     ['status', { verbose: true }],
     ['advertCreate', { id: 7 }],
     ['advertCreate', 'x'],
+    ['evidenceList', { cohort: '' }],
+    ['evidenceExport', {}],
+    ['evidenceExport', { id: 1.5 }],
+    ['evidenceExport', { id: '1' }],
   ])('%s is refused with %j', async (method, params) => {
     const { api, asked } = fakeApi(config);
     expect(await refusal(controlMethods(api, config)[method]!(params))).toMatch(/^invalid_params: /);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,7 +8,20 @@ import { controlMethods } from '../../src/operator/methods.ts';
 import { controlPath } from '../../src/operator/run.ts';
 import { painter } from '../../src/operator/terminal.ts';
 import { advertTable, cohortTable, cohortView, roundTable, roundView, statusView } from '../../src/operator/views.ts';
-import { advert, COHORT, cohort, configIn, detail, exported, fakeApi, NOW, round, status } from './daemon.ts';
+import {
+  advert,
+  COHORT,
+  cohort,
+  configIn,
+  detail,
+  exported,
+  fakeApi,
+  kept,
+  NOW,
+  round,
+  status,
+  transcript,
+} from './daemon.ts';
 import { runHere } from './here.ts';
 import { readQr } from './read-qr.ts';
 
@@ -101,11 +114,14 @@ describe('commands to a running daemon', () => {
     [['round', 'list', 'demo'], 'roundList', { cohort: 'demo' }],
     [['round', 'show', 'demo', '3'], 'roundShow', { cohort: 'demo', round: 3 }],
     [['round', 'show', 'demo'], 'roundShow', { cohort: 'demo', round: 7 }],
+    [['evidence', 'list'], 'evidenceList', {}],
+    [['evidence', 'list', 'demo'], 'evidenceList', { cohort: 'demo' }],
+    [['evidence', 'export', '4'], 'evidenceExport', { id: 4 }],
   ])('%j', async (argv, method, request) => {
     const people = await served(argv);
     expect(people.code).toBe(0);
     expect(people.asked.at(-1)).toEqual([method, request]);
-    expect(people.stdout).toContain('demo'.slice(0, method.startsWith('round') ? 0 : 4));
+    expect(people.stdout).toContain('demo'.slice(0, /^(?:round|evidence)/.test(method) ? 0 : 4));
     const programs = await served([...argv, '--json']);
     expect(() => JSON.parse(programs.stdout)).not.toThrow();
   });
@@ -155,6 +171,18 @@ describe('commands to a running daemon', () => {
     expect((await served(['advert', 'export', 'demo', '--link'])).stdout).toBe('nostr+btcr2://long\n');
     expect(readQr((await served(['advert', 'export', 'demo', '--qr'])).stdout)).toBe('nostr+btcr2://short');
     expect((await served(['advert', 'export', 'demo', '--qr', '--json'])).code).toBe(2);
+  });
+
+  test('evidence goes into a new file of its own, and only a number names it', async () => {
+    const saved = await served(['evidence', 'export', '4', '--out', 'one.json']);
+    expect([saved.code, saved.stdout]).toEqual([0, expect.stringContaining('evidence verify FILE')]);
+    const file = join(dir, 'one.json');
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(transcript);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect((await served(['evidence', 'export', '4', '--out', 'one.json', '--json'])).stdout).toContain('cannot_write');
+    expect((await served(['evidence', 'export', 'four'])).code).toBe(2);
+    const shown = (await served(['evidence', 'list'])).stdout;
+    for (const part of ['invalid_signature', kept.participant_pk, '7']) expect(shown).toContain(part);
   });
 
   test('a refusal of the daemon is told with its reason, and ends with 1', async () => {

@@ -3,6 +3,7 @@ import { announce } from './announce.ts';
 import { didCreate } from './did-create.ts';
 import { didList } from './did-list.ts';
 import { discover } from './discover.ts';
+import { evidenceVerify } from './evidence-verify.ts';
 import { funding } from './funding.ts';
 import { init } from './init.ts';
 import { join } from './join.ts';
@@ -32,4 +33,5 @@ export const COMMANDS: readonly Command[] = [
   status,
   sidecar,
   resolve,
+  evidenceVerify,
 ];
