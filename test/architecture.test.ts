@@ -19,6 +19,7 @@ const PURE_FILES = [
   'jobs',
   'joining',
   'look',
+  'rebind',
   'rounds',
   'signer',
   'singleton',

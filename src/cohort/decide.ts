@@ -2,9 +2,10 @@ import type { Envelope } from '../messages/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
 import { decideResponse } from './opportunity.ts';
+import { decideRebind } from './rebind.ts';
 import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
 import { advanceIdle, advancePresence, advanceWaiting } from './rounds.ts';
-import { decideLeave, decideOptIn, decideRebind } from './seats.ts';
+import { decideLeave, decideOptIn } from './seats.ts';
 import { advanceConfirming, advanceRecruiting, decideSetAck } from './set.ts';
 import { advanceChain, higherStep, refusedKey, sendInstead, tellStatus } from './settle.ts';
 import {

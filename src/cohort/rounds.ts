@@ -1,4 +1,12 @@
-import { agreedFees, buildSignal, chooseFee, chooseOutpoint, signalVsize, splitChange } from '../bitcoin/index.ts';
+import {
+  agreedFees,
+  buildSignal,
+  chooseFee,
+  chooseOutpoint,
+  MIN_RATE,
+  signalVsize,
+  splitChange,
+} from '../bitcoin/index.ts';
 import { fromHex, toHex } from '../crypto/index.ts';
 import {
   type AbortReason,
@@ -95,7 +103,7 @@ export function advanceIdle(state: CohortState, beacon: Beacon, env: Env): Decis
 }
 
 /** The pull flow's question: what is there to announce? An answer says that the member is there, too. */
-const offerOpportunity = (
+export const offerOpportunity = (
   state: CohortState,
   beacon: Beacon,
   round: Pick<Round, 'number' | 'attempt'>,
@@ -119,7 +127,7 @@ export const deadlines = (wait: number, env: Env) => ({
   remind_at: env.now + Math.ceil(wait / 2),
 });
 
-const askPresence = (
+export const askPresence = (
   state: CohortState,
   beacon: Beacon,
   round: number,
@@ -198,7 +206,9 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
   const frozen = round.frozen ?? drawFrozen(state, beacon, round, outpoint, env);
   if (!frozen)
     return endAttempt(state, beacon, round, env, { reason: 'cancelled', text: 'every waiting update was withdrawn' });
-  const steps = buildSteps(state, beacon, frozen, env.chain.fee_rate);
+  const estimate = env.chain.fee_rate;
+  const fee = chooseFee({ estimate, capSats: terms.fee_cap, vsize: signalVsize(true) });
+  const steps = buildSteps(state, beacon, frozen, fee.feeSats);
   const id = toHex(
     sessionId({
       cohort: state.id,
@@ -227,7 +237,10 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
     steps,
     ...deadlines(terms.latency.nonce, env),
   };
-  return accept([event], ...requestAuthorization(state, beacon, round, frozen, session, beacon.participant_pubkeys));
+  return accept(
+    [event, ...feeAlarm(beacon, estimate, fee.note)],
+    ...requestAuthorization(state, beacon, round, frozen, session, beacon.participant_pubkeys),
+  );
 }
 
 function drawFrozen(state: CohortState, beacon: Beacon, round: Round, outpoint: Outpoint, env: Env): Frozen | null {
@@ -259,20 +272,33 @@ function drawBlinded(state: CohortState, { stage }: Round, outpoint: Outpoint): 
   return frozen;
 }
 
-/** The same transaction with each fee that the terms have from this estimate on. */
-function buildSteps(state: CohortState, beacon: Beacon, frozen: Frozen, estimate: number | null): Step[] {
+/**
+ * An estimate that could not be taken as it came is told for as long as it lasts. None at all, and one that is only lower
+ * than what nodes relay, are how quiet networks are.
+ */
+function feeAlarm(beacon: Beacon, estimate: number | null, note: string | undefined): CohortEvent[] {
+  const key = 'fee_clamped';
+  const isNone = estimate === null || !Number.isFinite(estimate);
+  if (note === undefined || isNone || (estimate > 0 && estimate < MIN_RATE))
+    return beacon.alarms.has(key) ? [{ type: 'alarm_cleared', key }] : [];
+  const text = `${note}${estimate > 0 ? ': the signal may wait' : ''}`;
+  if (beacon.alarms.get(key)?.text === text) return [];
+  return [{ type: 'alarm_raised', key, alarm: { code: 'fee_clamped', text, halts: false } }];
+}
+
+/** The same transaction with each fee that the terms have from this one on. */
+function buildSteps(state: CohortState, beacon: Beacon, frozen: Frozen, feeSats: number): Step[] {
   const { terms } = state.advert;
-  const chosen = chooseFee({ estimate, capSats: terms.fee_cap, vsize: signalVsize(true) });
-  const base = splitChange({ valueSats: frozen.outpoint.value_sats, feeSats: chosen.feeSats });
+  const base = splitChange({ valueSats: frozen.outpoint.value_sats, feeSats });
   return agreedFees(terms, base.feeSats).map(fee => {
-    const { psbt, unsignedHex, txid, feeSats } = buildSignal({
+    const built = buildSignal({
       prevout: frozen.outpoint,
       scriptHex: beacon.script_hex,
       signalBytes: fromHex(frozen.signal_bytes, 32),
       feeSats: fee,
       signalOutput: terms.signal_output,
     });
-    return { psbt, unsigned_hex: unsignedHex, txid, fee_sats: feeSats };
+    return { psbt: built.psbt, unsigned_hex: built.unsignedHex, txid: built.txid, fee_sats: built.feeSats };
   });
 }
 

@@ -1,6 +1,6 @@
 import { curve } from '#curve';
 import { fromHex } from '../crypto/index.ts';
-import { admissionStatement, optInStatement, rebindStatement, xOnlyOf } from '../messages/index.ts';
+import { admissionStatement, optInStatement, xOnlyOf } from '../messages/index.ts';
 import { accept, refuse, reply } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { AdmissionPolicy, Decision, Env } from './inputs.ts';
@@ -115,39 +115,4 @@ export function decideLeave(state: CohortState, envelope: EnvelopeOf<'leave'>, m
   const events: CohortEvent[] = [{ type: 'seats_dropped', participant_pubkeys: [member], reason: 'left' }];
   if (state.phase.name === 'confirming') events.push({ type: 'set_failed' });
   return accept(events, reply(envelope, { type: 'ack', body: { accepted: 'leave' } }));
-}
-
-/** A member that lost its transport key proves itself by its cohort key. */
-export function decideRebind(state: CohortState, envelope: EnvelopeOf<'rebind'>): Decision {
-  const { body } = envelope;
-  const seat = state.seats.get(body.participant_pk);
-  if (!seat) return refuse(envelope, 'not_a_member', 'this cohort key has no seat here', 'body.participant_pk');
-  if (body.transport_key !== envelope.from)
-    return refuse(envelope, 'invalid_message', 'send it from the new transport key', 'body.transport_key');
-  const statement = rebindStatement({
-    cohort: state.id,
-    participant_pk: body.participant_pk,
-    transport_key: body.transport_key,
-    counter: body.counter,
-  });
-  if (!verify(statement, xOnlyOf(body.participant_pk), body.sig))
-    return refuse(envelope, 'invalid_proof', 'the cohort key did not sign this', 'body.sig');
-  const answer = reply(envelope, { type: 'ack', body: { accepted: 'rebind', counter: body.counter } });
-  if (seat.transport === body.transport_key) return accept([], answer);
-  if (body.counter <= seat.rebind_counter)
-    return refuse(envelope, 'counter_too_low', `the last counter was ${seat.rebind_counter}`, 'body.counter');
-  if (state.transports.has(body.transport_key))
-    return refuse(envelope, 'key_in_use', 'this transport key belongs to another member', 'body.transport_key');
-  return accept(
-    [
-      {
-        type: 'member_rebound',
-        participant_pk: body.participant_pk,
-        transport: body.transport_key,
-        counter: body.counter,
-        sig: body.sig,
-      },
-    ],
-    answer,
-  );
 }

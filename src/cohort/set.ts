@@ -59,7 +59,7 @@ function proposeSet(state: CohortState, attempt: number, env: Env): Decision {
 
 type ProposedSet = Pick<Confirming, 'participant_pubkeys' | 'beacon_address' | 'attempt'>;
 
-function sendSet(state: CohortState, set: ProposedSet, member: string): Effect {
+export function sendSet(state: CohortState, set: ProposedSet, member: string): Effect {
   const { attempt, participant_pubkeys, beacon_address } = set;
   const { id: advert_id, policy } = state.advert.terms;
   return {

@@ -103,7 +103,7 @@ function blame(
   return accept([...answer.events, ...end.events], ...answer.effects, ...end.effects, keep(context, reason, envelopes));
 }
 
-function sendAggregatedNonce(
+export function sendAggregatedNonce(
   state: CohortState,
   beacon: Beacon,
   session: Session,

@@ -60,7 +60,6 @@ export const REJECTION_CODES = [
   'not_a_member',
   'wrong_address',
   'wrong_member',
-  'wrong_network',
   'invalid_did',
   'did_limit',
   'did_taken',

@@ -10,7 +10,6 @@ export const ABORT_REASONS = [
   'invalid_signature',
   'outpoint_spent',
   'outpoint_gone',
-  'chain_halted',
   'cancelled',
 ] as const;
 export type AbortReason = (typeof ABORT_REASONS)[number];

@@ -90,6 +90,8 @@ export function createActor(options: ActorOptions): Actor {
   const resent = new Map<string, { at: number; wait: number }>();
   /** Signals of own beacons that nobody has to look at any more. */
   const buried = new Set<string>();
+  /** Cohorts whose transport key is lost: said once. */
+  const mute = new Set<string>();
   let state = emptyWallet();
   let seq = Number(store.meta('seq') ?? 0);
   let queue: Promise<unknown> = Promise.resolve();
@@ -124,10 +126,22 @@ export function createActor(options: ActorOptions): Actor {
     };
     // Effects may concern a cohort that these events only bring about.
     const memberships = new Map<string, Sender>(state.cohorts);
-    for (const event of events) if (event.type === 'joined') memberships.set(event.cohort, event);
+    for (const event of events) {
+      if (event.type === 'joined') memberships.set(event.cohort, event);
+      if (event.type === 'rebound')
+        memberships.set(event.cohort, { ...memberships.get(event.cohort)!, transport: event.transport });
+    }
     for (const effect of decision.effects) {
       if (effect.type !== 'send') continue;
-      const { items, envelope } = seal(effect, memberships.get(effect.cohort)!, at);
+      const sender = memberships.get(effect.cohort)!;
+      // What is not sent for the want of a key is sent after a rebind, by the new one; all else goes on without it.
+      if (!keys.has(effect.from ?? sender.transport)) {
+        if (!mute.has(effect.cohort))
+          log('warn', 'nothing is sent: the transport key is lost', { cohort: effect.cohort });
+        mute.add(effect.cohort);
+        continue;
+      }
+      const { items, envelope } = seal(effect, sender, at);
       outbox.push(...items);
       if (effect.slot === undefined) continue;
       events.push({ type: 'asked', cohort: effect.cohort, envelope_id: envelope.id, slot: effect.slot });
@@ -175,7 +189,7 @@ export function createActor(options: ActorOptions): Actor {
   ): { items: OutboxItem[]; envelope: Envelope } {
     const { cohort, message, session, in_reply_to } = effect;
     const letter = {
-      from: membership.transport,
+      from: effect.from ?? membership.transport,
       to: membership.terms.transport_key,
       cohort,
       message,

@@ -144,6 +144,7 @@ export function decideRejection(
   const ends = asked?.slot === 'opt_in' || (!asked && (body.code === 'seat_dropped' || body.code === 'advert_closed'));
   if (ends && membership.phase.name !== 'ready')
     return { events: [{ type: 'membership_ended', cohort, reason: text }], effects: [] };
+  if (asked?.slot === 'rebind') return { events: [{ type: 'rebind_refused', cohort, text }], effects: [] };
   if (!asked) return displaced(state, membership, body) ?? { refuse: text };
   const [what, ...rest] = asked.slot.split(' ');
   const did = rest[0]!;

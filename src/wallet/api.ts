@@ -42,6 +42,12 @@ export interface WalletApi {
   ready(cohort: string): Promise<{ beacon_address: string; participant_pubkeys: string[] }>;
   leave(cohort: string): Promise<void>;
   /**
+   * Goes on in a cohort with a new transport key, signed for by the cohort key: for a wallet that lost the old one, or
+   * thinks that somebody else has it. Resolves with its x-only form when the aggregator speaks to it. Registrations that
+   * nobody has answered yet have to be made again. Rejects with WalletError `refused`.
+   */
+  rebind(cohort: string): Promise<{ cohort: string; transport_key: string }>;
+  /**
    * Makes an identifier. `cohort` puts that cohort's beacon into an `x` identifier's first document. With a `didSigner`
    * its key is the DID's, and none is drawn.
    */
@@ -161,6 +167,8 @@ export interface CohortView {
   beacon_address: string | null;
   members: number | null;
   participant_pk: string;
+  /** lost: nothing can be sent or read in this cohort before a `rebind`, which is `asked` until it is answered. */
+  transport: 'here' | 'asked' | 'lost';
   terms: Terms;
   signals: { signal_bytes: string; txid: string | null; status: string; height: number | null; dids_proven: number }[];
   open_sessions: { session_id: string; round: number; attempt: number; txid: string }[];
@@ -204,6 +212,7 @@ export class WalletError extends Error {
     | 'version_busy'
     | 'draft'
     | 'unfunded'
+    | 'transport_lost'
     | 'already'
     | 'no_chain';
 

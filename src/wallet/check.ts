@@ -42,8 +42,7 @@ export type VetoCode =
   | 'evidence_missing'
   | 'evidence_invalid'
   | 'wrong_announcement'
-  | 'version_locked'
-  | 'nothing_announced';
+  | 'version_locked';
 
 export type Check =
   | { ok: true; facts: SessionFacts; evidence: Evidence }

@@ -6,10 +6,11 @@ import { blindEffect, unblindEnvelope } from './blind.ts';
 import { isCommitted } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
-import type { Decision, Effect, Env, Input } from './inputs.ts';
+import type { Decided, Decision, Effect, Env, Input } from './inputs.ts';
 import { decideJoin, decideReady, decideSet, decideSetSigned } from './joining.ts';
 import { decideLook } from './look.ts';
-import { decideLeaves, decideOpportunity, submissionOf } from './opportunity.ts';
+import { decideLeaves, decideOpportunity, sendUpdate } from './opportunity.ts';
+import { decideRebind, decideRebound } from './rebind.ts';
 import {
   decideAborted,
   decideAggregatedNonce,
@@ -85,20 +86,7 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
       return { refuse: `${did} is not registered in cohort ${cohort}` };
     // It waits for the next opportunity.
     if (membership.terms.flow === 'pull') continue;
-    effects.push({
-      type: 'send',
-      cohort,
-      message: {
-        type: 'did_update',
-        body: {
-          beacon_address: beacon.beacon_address,
-          participant_pk: membership.participant_pk,
-          did,
-          ...submissionOf({ update, bare, announcement, version }),
-        },
-      },
-      slot: `update ${did} ${announcement}`,
-    });
+    effects.push(sendUpdate(membership, beacon, did, { update, bare, announcement, version }));
   }
   const names = namesOf(input.document);
   const signed = { type: 'update_signed' as const, did, version, announcement, update, names, cohorts };
@@ -119,6 +107,7 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
     const body = { participant_pk: membership.participant_pk, reason: input.reason };
     return { events: [], effects: [{ type: 'send', cohort, message: { type: 'leave', body }, slot: 'leave' }] };
   }
+  if (input.type === 'rebind') return decideRebind(state, membership, input);
   const beacon = beaconOf(membership);
   if (!beacon) return { refuse: `the cohort is not ready: it is ${membership.phase.name}` };
   switch (input.type) {
@@ -157,11 +146,14 @@ function register(membership: Membership, beacon: MemberBeacon, input: Extract<I
 
 function decideMessage(state: WalletState, envelope: Envelope, env: Env): Decision {
   const membership = [...state.cohorts.values()].find(
-    known => known.cohort === envelope.cohort && known.transport === envelope.to,
+    ({ cohort, transport, rebinding }) =>
+      cohort === envelope.cohort && (transport === envelope.to || rebinding?.transport === envelope.to),
   );
   if (!membership) return { drop: 'no cohort of this wallet' };
   if (envelope.from !== membership.terms.transport_key)
     return { drop: 'not from the transport key of the agreed advert' };
+  if (membership.transport !== envelope.to && envelope.type !== 'rejection')
+    return first(state, decideRebound(state, membership), env, next => decideMessage(next, envelope, env));
   const known = envelope.in_reply_to === undefined ? undefined : state.asked.get(envelope.in_reply_to);
   // Another aggregator's answer to what this one was asked answers nothing.
   const asked = known?.cohort === membership.cohort ? known : null;
@@ -237,10 +229,22 @@ function afterLook(
 ): Decision {
   const looked = decideLook(state, membership, beacon, env);
   if (!('events' in looked) || looked.events.length === 0) return run(state, membership, beacon);
+  return first(state, looked, env, next => {
+    const member = next.cohorts.get(membership.cohort)!;
+    return run(next, member, beaconOf(member)!);
+  });
+}
+
+/** One decision and, on what it makes of the state, the next. */
+function first(
+  state: WalletState,
+  { events, effects }: Decided,
+  env: Env,
+  then: (state: WalletState) => Decision,
+): Decision {
   // A copy, since evolve changes maps in place and a decision changes nothing.
-  const now = looked.events.reduce((next, event) => evolve(next, { ...event, at: env.now }), structuredClone(state));
-  const member = now.cohorts.get(membership.cohort)!;
-  const decision = run(now, member, beaconOf(member)!);
+  const next = events.reduce((now, event) => evolve(now, { ...event, at: env.now }), structuredClone(state));
+  const decision = then(next);
   if (!('events' in decision)) return decision;
-  return { events: [...looked.events, ...decision.events], effects: [...looked.effects, ...decision.effects] };
+  return { events: [...events, ...decision.events], effects: [...effects, ...decision.effects] };
 }

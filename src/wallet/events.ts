@@ -56,6 +56,9 @@ export type WalletEvent =
   | { type: 'set_proposed'; cohort: string; set: ProposedSet }
   | { type: 'set_signed'; cohort: string; sig: string }
   | { type: 'cohort_ready'; cohort: string; signatures: string[]; challenge: string }
+  | { type: 'rebind_asked'; cohort: string; transport: string; counter: number }
+  | { type: 'rebound'; cohort: string; transport: string; counter: number }
+  | { type: 'rebind_refused'; cohort: string; text: string }
   | { type: 'membership_ended'; cohort: string; reason: string }
   | { type: 'registration_asked'; cohort: string; did: string }
   | { type: 'did_registered'; cohort: string; did: string; proven: boolean }

@@ -36,9 +36,26 @@ export function evolve(state: WalletState, event: Event): WalletState {
       return withDid(state, event.did, own => moved(own, event));
     case 'joined': {
       const { type: _, at, ...membership } = event;
-      state.cohorts.set(event.cohort, { ...membership, joined_at: at, phase: { name: 'asked' }, last_abort: null });
+      state.cohorts.set(event.cohort, {
+        ...membership,
+        joined_at: at,
+        phase: { name: 'asked' },
+        rebind_counter: 0,
+        rebinding: null,
+        last_abort: null,
+      });
       return state;
     }
+    case 'rebind_asked': {
+      const { transport, counter } = event;
+      return withMembership(state, event.cohort, m => ({ ...m, rebinding: { transport, counter, refused: null } }));
+    }
+    case 'rebind_refused':
+      return withMembership(state, event.cohort, m =>
+        m.rebinding ? { ...m, rebinding: { ...m.rebinding, refused: event.text } } : m,
+      );
+    case 'rebound':
+      return rebound(state, event);
     case 'asked':
       state.asked.set(event.envelope_id, { cohort: event.cohort, slot: event.slot, at: event.at });
       return state;
@@ -89,6 +106,25 @@ function withMembership(state: WalletState, cohort: string, change: (m: Membersh
 
 const withPhase = (state: WalletState, cohort: string, change: (phase: MemberPhase) => MemberPhase): WalletState =>
   withMembership(state, cohort, membership => ({ ...membership, phase: change(membership.phase) }));
+
+/** Requests by the old key are answered to nobody: what they were for is asked again, by the wallet or by its owner. */
+function rebound(state: WalletState, { cohort, transport, counter }: Of<'rebound'>): WalletState {
+  for (const [id, asked] of state.asked) if (asked.cohort === cohort) state.asked.delete(id);
+  return withMembership(state, cohort, membership => {
+    const { phase } = membership;
+    if (phase.name === 'ready')
+      for (const [did, { name }] of phase.beacon.registrations)
+        if (name === 'asked')
+          phase.beacon.registrations.set(did, {
+            name: 'refused',
+            code: 'rebound',
+            text: 'the transport key changed before the answer came: register again',
+          });
+    // Only a seat can be given a new key: so there is one.
+    const seated = phase.name === 'asked' ? { name: 'seated' as const } : phase;
+    return { ...membership, transport, rebind_counter: counter, rebinding: null, phase: seated };
+  });
+}
 
 const withHeld = (state: WalletState, cohort: string, beacon: MemberBeacon, held: MemberBeacon['held_request']) =>
   withPhase(state, cohort, () => ({ name: 'ready', beacon: { ...beacon, held_request: held } }));
@@ -184,6 +220,9 @@ type Outside =
   | 'update_signed'
   | 'update_moved'
   | 'joined'
+  | 'rebind_asked'
+  | 'rebind_refused'
+  | 'rebound'
   | 'asked'
   | 'answered'
   | 'seated'

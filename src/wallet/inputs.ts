@@ -51,6 +51,8 @@ export type Input =
       bare?: boolean;
     }
   | { type: 'leave'; cohort: string; reason: string }
+  /** A new transport key, that the cohort key signed for. */
+  | { type: 'rebind'; cohort: string; transport: string; counter: number; sig: string }
   | { type: 'leaves_drawn'; cohort: string; opportunity_id: string; nonces: Record<string, string> }
   | { type: 'set_signed'; cohort: string; sig: string }
   | { type: 'nonce_drawn'; cohort: string; session_id: string; nonce_points: [string, string][] }
@@ -67,6 +69,8 @@ export type Effect =
       type: 'send';
       cohort: string;
       message: Message;
+      /** Another transport key than the membership's. */
+      from?: string;
       session?: string;
       in_reply_to?: string;
       /** Set on a request: it is sent again until it is answered. */
@@ -77,4 +81,9 @@ export type Effect =
   /** A transaction that all members signed: publishing it is anybody's right. */
   | { type: 'broadcast'; hex: string };
 
-export type Decision = { events: WalletEvent[]; effects: Effect[] } | { drop: string } | { refuse: string };
+export interface Decided {
+  events: WalletEvent[];
+  effects: Effect[];
+}
+
+export type Decision = Decided | { drop: string } | { refuse: string };

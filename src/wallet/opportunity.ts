@@ -107,6 +107,19 @@ export const submissionOf = ({
 }: Pick<WalletUpdate, 'update' | 'bare' | 'announcement' | 'version'>) =>
   bare ? { announcement, target_version_id: version } : { invocation: { ...update } };
 
+/** Sends an update to a cohort that takes them at any time. */
+export const sendUpdate = (
+  { cohort, participant_pk }: Pick<Membership, 'cohort' | 'participant_pk'>,
+  { beacon_address }: Pick<MemberBeacon, 'beacon_address'>,
+  did: string,
+  update: Parameters<typeof submissionOf>[0],
+): Effect => ({
+  type: 'send',
+  cohort,
+  message: { type: 'did_update', body: { beacon_address, participant_pk, did, ...submissionOf(update) } },
+  slot: `update ${did} ${update.announcement}`,
+});
+
 const leafOf = (announcement: string | null, nonce: string | null): Bytes =>
   leafValue({
     ...(nonce === null ? {} : { nonce: fromHex(nonce, 32) }),

@@ -44,6 +44,7 @@ import { beaconOf, type MemberBeacon, type Membership, type WalletDid, type Wall
 import { baseOfNext, firstDocument, holdersOf, methodOf, rivalCohorts, sidecarOf } from './dids.ts';
 import { discoverAdverts } from './discovery.ts';
 import { createOwnBeacon } from './own-beacon.ts';
+import { askRebind, rebindOutcome } from './rebinding.ts';
 import { cohortViews, didViews, missingProofs } from './views.ts';
 
 export interface WalletParts {
@@ -150,7 +151,8 @@ export function createWallet(parts: WalletParts): Wallet {
   const recipientsOf = (scheme: Scheme | null): string[] =>
     [...actor.state().cohorts.values()]
       .filter(membership => scheme === null || (membership.scheme ?? 'nip44_v2') === scheme)
-      .map(({ transport }) => transport);
+      .flatMap(({ transport, rebinding }) => (rebinding ? [transport, rebinding.transport] : [transport]))
+      .filter(keys.has);
 
   function urls(): string[] {
     return [...new Set([...parts.relays, ...[...actor.state().cohorts.values()].flatMap(({ relays }) => relays)])];
@@ -242,6 +244,13 @@ export function createWallet(parts: WalletParts): Wallet {
     if (!beacon) throw new WalletError('not_ready', `the cohort is ${membership.phase.name}`);
     return { membership, beacon };
   };
+  /** Refuses what could not be sent, before anything of it is stored. */
+  function requireTransport(cohort: string): void {
+    const membership = actor.state().cohorts.get(cohort);
+    if (!membership || keys.has(membership.transport)) return;
+    const text = `the transport key for cohort ${cohort} is not in this wallet: ask for another one first (rebind)`;
+    throw new WalletError('transport_lost', text);
+  }
   const refusedBy = (drop: string | null): void => {
     if (drop !== null) throw new WalletError('refused', drop);
   };
@@ -391,6 +400,7 @@ export function createWallet(parts: WalletParts): Wallet {
     const { did, cohort, didSigner, disclose = false } = request;
     const own = didOf(did);
     const { membership, beacon } = readyBeacon(cohort);
+    requireTransport(cohort);
     const document = await currentDocument(own);
     const method =
       methodOf(document, 'authentication', own.public_key) ??
@@ -457,6 +467,7 @@ export function createWallet(parts: WalletParts): Wallet {
     const isAlone = request.via === 'singleton';
     const cohorts = request.cohorts ?? (isAlone ? [] : holdersOf(actor.state(), did));
     if (cohorts.length === 0 && !isAlone) throw new WalletError('not_registered', `${did} is registered in no cohort`);
+    cohorts.forEach(requireTransport);
     if (isAlone) requireOwnKey(own);
     await actor.lookAll();
     const resolution = await resolveOwn(didOf(did));
@@ -524,6 +535,7 @@ export function createWallet(parts: WalletParts): Wallet {
     const cohorts = request.cohorts ?? (request.via === 'singleton' ? [] : holdersOf(actor.state(), did));
     if (cohorts.length === 0 && request.via !== 'singleton')
       throw new WalletError('not_registered', `${did} is registered in no cohort`);
+    cohorts.forEach(requireTransport);
     if (request.via === 'singleton') requireOwnKey(own);
     const { document, versionId, updates } = await resolveOwn(own);
     const version = Number(versionId);
@@ -635,7 +647,20 @@ export function createWallet(parts: WalletParts): Wallet {
       const { beacon_address, participant_pubkeys } = phase.beacon;
       return { beacon_address, participant_pubkeys };
     },
+    async rebind(cohort) {
+      const member = actor.state().cohorts.get(cohort);
+      if (!member) throw new WalletError('unknown_cohort', `this wallet is in no cohort ${cohort}`);
+      const transport_key = await askRebind({ actor, keys, random, now }, member);
+      await reachRelays();
+      const { refused } = await answer(
+        state => rebindOutcome(state.cohorts.get(cohort)!, transport_key),
+        'the new transport key',
+      );
+      if (refused !== null) throw new WalletError('refused', refused);
+      return { cohort, transport_key };
+    },
     async leave(cohort) {
+      requireTransport(cohort);
       start();
       refusedBy(await actor.feed({ type: 'leave', cohort, reason: 'the wallet leaves' }));
       await answer(state => (state.cohorts.get(cohort)?.phase.name === 'ended' ? true : undefined), 'leaving');
@@ -660,7 +685,7 @@ export function createWallet(parts: WalletParts): Wallet {
       network,
       relays: (net?.relays.urls ?? urls()).map(url => ({ url, connected: net?.relays.isConnected(url) ?? false })),
       chain: { kind: chain?.kind ?? 'none', height },
-      cohorts: cohortViews(actor.state()),
+      cohorts: cohortViews(actor.state(), keys.has),
       dids: didViews(actor.state()),
     }),
   };

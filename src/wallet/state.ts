@@ -99,6 +99,10 @@ export interface Membership extends Agreement {
   participant_pk: string;
   joined_at: number;
   phase: MemberPhase;
+  /** Counter of the last `rebind` that was taken; 0 for the key that it joined with. */
+  rebind_counter: number;
+  /** A new transport key that the aggregator has not answered yet; `refused`: why it did not take it. */
+  rebinding: { transport: string; counter: number; refused: string | null } | null;
   /** What the aggregator last said about a round that ended badly. */
   last_abort: { round: number; reason: string; text: string; at: number } | null;
 }

@@ -4,12 +4,13 @@ import {
   concernedDids,
   holdsEvidence,
   type MemberBeacon,
+  type Membership,
   openSessions,
   type WalletDid,
   type WalletState,
 } from './core.ts';
 
-export function cohortViews(state: WalletState): CohortView[] {
+export function cohortViews(state: WalletState, hasKey: (transport: string) => boolean): CohortView[] {
   return [...state.cohorts.values()].map(membership => {
     const beacon = beaconOf(membership);
     const { phase, terms } = membership;
@@ -23,6 +24,7 @@ export function cohortViews(state: WalletState): CohortView[] {
       beacon_address: beacon?.beacon_address ?? proposed?.beacon_address ?? null,
       members: (beacon ?? proposed)?.participant_pubkeys.length ?? null,
       participant_pk: membership.participant_pk,
+      transport: transportView(membership, hasKey),
       terms,
       signals: [...(beacon?.signals.values() ?? [])].map(({ signal_bytes, seen }) => ({
         signal_bytes,
@@ -38,6 +40,11 @@ export function cohortViews(state: WalletState): CohortView[] {
       last_abort: membership.last_abort,
     };
   });
+}
+
+function transportView({ transport, rebinding }: Membership, hasKey: (transport: string) => boolean) {
+  if (rebinding && rebinding.refused === null && hasKey(rebinding.transport)) return 'asked';
+  return hasKey(transport) ? 'here' : 'lost';
 }
 
 export const didViews = (state: WalletState): DidView[] =>

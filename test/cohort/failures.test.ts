@@ -183,7 +183,7 @@ describe('before the aggregated nonce, an abort frees the updates', () => {
   });
 });
 
-describe('equivocation: the first counts, both are kept', () => {
+describe('fault 5, equivocation: the first counts, both are kept, the operator is told', () => {
   const kept = (outcome: Outcome) =>
     outcome.effects.flatMap(effect => (effect.type === 'keep_evidence' ? [effect.transcript.envelopes] : []))[0] ?? [];
 

@@ -246,6 +246,29 @@ describe('the session', () => {
     expect(readSignalPsbt(request!.body.pending_beacon_signal[0]!).feeSats).toBe(fee);
   });
 
+  test.each([
+    [2, null],
+    [null, null],
+    [0.01, null],
+    [10_000, 'the estimate of 10000 sat/vB is cut to the cap of 2000 sat: the signal may wait'],
+    [-1, 'the fee source gave no usable estimate: 1 sat/vB instead'],
+    [0, 'the fee source gave no usable estimate: 1 sat/vB instead'],
+  ])('fault 29: an estimate of %s sat/vB is told to the operator where it was no use: %s', async (rate, text) => {
+    const { cohort, ada } = await roundOpen();
+    cohort.chain.feeRate = rate;
+    deliver(cohort);
+    const alarms = () => [...cohort.beacon.alarms.values()].map(({ code, text, halts }) => ({ code, text, halts }));
+    expect(alarms()).toEqual(text === null ? [] : [{ code: 'fee_clamped', text, halts: false }]);
+    cohort.mine(6);
+    // It stands in nobody's way, and the next sound estimate ends it.
+    cohort.chain.feeRate = 2;
+    const next = register(cohort, ada, 'next');
+    cohort.tell(ada, update(cohort, ada, next.did, await updateOf(next, addService('next'))));
+    deliver(cohort);
+    expect(cohort.beacon.signals).toHaveLength(2);
+    expect(alarms()).toEqual([]);
+  });
+
   test('sends the aggregated nonce only when every nonce is in', async () => {
     const { cohort, ada } = await roundOpen();
     deliver(cohort, silent(ada, 'authorize_beacon_signal_request'));

@@ -36,7 +36,6 @@ const VETO_CODES = Object.keys({
   evidence_invalid: true,
   wrong_announcement: true,
   version_locked: true,
-  nothing_announced: true,
 } satisfies Record<VetoCode, true>);
 
 function codesOf(name: string): string[] {

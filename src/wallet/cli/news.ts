@@ -22,6 +22,12 @@ export function describeNews(
       return `ready${cohort?.beacon_address ? `: ${plural(cohort.members ?? 0, 'member')}, beacon ${cohort.beacon_address}` : ''}`;
     case 'membership_ended':
       return `membership ended: ${safeText(news.reason)}`;
+    case 'rebind_asked':
+      return 'asked the aggregator to take a new transport key';
+    case 'rebound':
+      return 'goes on with a new transport key';
+    case 'rebind_refused':
+      return `the new transport key was refused: ${safeText(news.text)}`;
     case 'did_created':
       return `made ${news.did}${news.name === null ? '' : `, called ${news.name}`}`;
     case 'did_registered':

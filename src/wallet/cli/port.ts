@@ -13,6 +13,7 @@ export const localPort = (wallet: WalletApi & SingletonApi): WalletPort => ({
   join: request => wallet.join(request),
   ready: cohort => wallet.ready(cohort),
   leave: cohort => wallet.leave(cohort),
+  rebind: cohort => wallet.rebind(cohort),
   createDid: request => wallet.createDid(request),
   register: request => wallet.register(request),
   update: request => wallet.update(request),

@@ -87,7 +87,7 @@ async function told<T>(run: () => Promise<T>): Promise<T> {
 
 /**
  * The methods of WalletApi and SingletonApi for a control socket. Parameters are the method's argument, alone or in an
- * array; `ready`, `leave`, `fundingAddress` and `sidecar` take the name itself or an object with it. Refusals have WalletError's codes, and those of
+ * array; `ready`, `leave`, `rebind`, `fundingAddress` and `sidecar` take the name itself or an object with it. Refusals have WalletError's codes, and those of
  * did:btcr2 in lower case. `ping` tells that the wallet is held; `tryResolve` is `resolve` with failures as values, which
  * keep their detail.
  */
@@ -101,6 +101,7 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
     },
     ready: async params => port.ready(take(named('cohort'), params)),
     leave: async params => port.leave(take(named('cohort'), params)),
+    rebind: async params => port.rebind(take(named('cohort'), params)),
     createDid: async params => port.createDid(defined(take(didRequest, params))),
     register: async params => port.register(defined(take(registerRequest, params))),
     update: async params => port.update(defined(take(updateRequest, params))),

@@ -150,6 +150,7 @@ describe('other commands work through it', () => {
       join: async () => ({ cohort: demo.cohort, participant_pk }),
       ready: async () => ({ beacon_address: 'bcrt1pb', participant_pubkeys: [participant_pk] }),
       leave: async () => {},
+      rebind: async cohort => ({ cohort, transport_key: 'ab'.repeat(32) }),
       createDid: async () => ({ did: DID_TWO, document: { id: DID_TWO } as never }),
       register: async request => ({ ...request, proven: true, signals: 0 }),
       update: async ({ did }) => ({ did, version: 2, announcement: 'aa', cohorts: [], state: 'acked' }),
@@ -187,6 +188,7 @@ describe('other commands work through it', () => {
       ['funding', 'one'],
       ['sidecar', 'one'],
       ['resolve', 'one', '--version-time', '2026-01-31T12:00:00Z', '--legacy', '--bit-order', 'lsb'],
+      ['rebind', 'demo'],
       ['leave', 'demo'],
     ];
     for (const command of commands) {
@@ -209,6 +211,7 @@ describe('other commands work through it', () => {
       ['fundingAddress', DID_ONE],
       ['sidecar', DID_ONE],
       ['resolve', { did: DID_ONE, versionTime: '2026-01-31T12:00:00Z', bitOrder: 'lsb', legacy: true }],
+      ['rebind', demo.cohort],
       ['leave', demo.cohort],
     ]);
   });

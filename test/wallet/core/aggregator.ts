@@ -50,6 +50,7 @@ export function advertOf(name: string, changes: Partial<Terms> = {}): Advert & {
 /** An aggregator's shell in memory, for one cohort. */
 export interface Aggregator {
   readonly advert: Advert;
+  readonly transportSecret: Uint8Array;
   readonly beacon: Beacon;
   readonly script: string;
   /** Not delivered yet. */
@@ -101,6 +102,7 @@ export function newAggregator(world: World, name: string, changes: Partial<Terms
 
   const self: Aggregator = {
     advert,
+    transportSecret,
     get beacon() {
       if (state?.phase.name !== 'formed') throw new Error(`the cohort is ${state?.phase.name}`);
       return state.phase.beacon;

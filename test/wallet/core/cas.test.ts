@@ -53,6 +53,14 @@ describe('a map', () => {
     expect(given.wallet.beacon(given.liar.cohort).signals.size).toBe(0);
   });
 
+  test('that is empty announces nothing to anybody, and is vetoed', async () => {
+    const given = await threeDids(CAS);
+    const empty = given.liar.request({ ...given.parts, updates: {}, alone: true });
+    expect(mapOf(empty)).toEqual({});
+    expect(vetoes(given, empty)).toEqual(['evidence_invalid']);
+    expect(given.wallet.beacon(given.liar.cohort).signals.size).toBe(0);
+  });
+
   test.each([
     ['registered, but never updated', 'two'],
     ['a draft that names the beacon', 'draft'],

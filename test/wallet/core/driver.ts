@@ -44,11 +44,14 @@ export function deliver({ aggregator, wallets }: Scene, stays: Filter = () => fa
     const down = take(aggregator);
     const up = wallets.flatMap(take);
     if (down.length + up.length === 0) return;
-    for (const envelope of down)
-      for (const wallet of wallets)
-        if (wallet.state.cohorts.get(envelope.cohort)?.transport === envelope.to) wallet.receive(envelope);
+    for (const envelope of down) for (const wallet of wallets) if (isFor(wallet, envelope)) wallet.receive(envelope);
     for (const envelope of up) aggregator.receive(envelope);
   }
+}
+
+function isFor(wallet: Wallet, { cohort, to }: Envelope): boolean {
+  const membership = wallet.state.cohorts.get(cohort);
+  return membership?.transport === to || membership?.rebinding?.transport === to;
 }
 
 export const only =

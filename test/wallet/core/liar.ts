@@ -10,6 +10,7 @@ import {
   signalSighash,
 } from '../../../src/bitcoin/index.ts';
 import { concatBytes, fromHex, hmacSha256, toHex } from '../../../src/crypto/index.ts';
+import { jsonHash } from '../../../src/did/index.ts';
 import {
   type Body,
   cohortSetStatement,
@@ -44,6 +45,8 @@ export interface RequestParts {
   round: number;
   attempt: number;
   seed: string;
+  /** The map of a CAS beacon is empty. */
+  alone?: boolean;
 }
 
 /** Over all tests of a process: the guard remembers every nonce that ever signed. */
@@ -100,7 +103,9 @@ export function newLiar(world: World, wallet: Wallet, name: string, changes: Par
     return { leaves, shown: leaves, fee: 308, round: 1, attempt: 1, seed: drawHex('tree'), ...parts, updates };
   };
 
-  const built = ({ updates, leaves, seed }: Pick<RequestParts, 'updates' | 'leaves' | 'seed'>) => {
+  const built = ({ updates, leaves, seed, alone }: Pick<RequestParts, 'updates' | 'leaves' | 'seed' | 'alone'>) => {
+    // No honest code makes a map of nothing.
+    if (alone) return { type: 'CASBeacon', signalBytes: jsonHash({}), evidenceFor: () => ({ map: {} }) } as const;
     // The other member's own DID gives every tree something to announce.
     const all = { ...updates, [`did:btcr2:${name}`]: drawHex('of the other member') };
     const entries = [...new Set([...leaves, ...Object.keys(all)])].map(did => ({

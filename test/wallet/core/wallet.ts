@@ -11,6 +11,7 @@ import {
   type MessageType,
   optInStatement,
   readEnvelope,
+  rebindStatement,
   registrationStatement,
   signEnvelope,
   type Terms,
@@ -88,6 +89,8 @@ export interface Wallet {
   join(advert: Advert): Outcome;
   addDid(controller: Controller, document?: DidDocument): Outcome;
   register(cohort: string, controller: Controller, disclose?: boolean): Outcome;
+  /** Asks for a new transport key, drawn for this counter. */
+  rebind(cohort: string, counter: number): Outcome;
   submit(controller: Controller, update: SignedUpdate, document: DidDocument, cohorts: string[]): Outcome;
 }
 
@@ -202,10 +205,10 @@ export function newWallet(world: World, name: string): Wallet {
   }
 
   function seal(effect: Extract<Effect, { type: 'send' }>): Envelope {
-    const { cohort, message, session, in_reply_to } = effect;
+    const { cohort, message, from, session, in_reply_to } = effect;
     const { transport, terms } = live.cohorts.get(cohort)!;
     return sealed(
-      { secret: secretOf(transport) },
+      { secret: secretOf(from ?? transport) },
       {
         message,
         to: terms.transport_key,
@@ -349,6 +352,20 @@ export function newWallet(world: World, name: string): Wallet {
       });
       const proof = { verification_method: method, sig: schnorr(statement, secret) };
       return self.feed({ type: 'register', cohort, did, proof, sidecar: {}, ...(disclose ? { disclose } : {}) });
+    },
+    rebind(cohort, counter) {
+      const { participant_pk } = self.membership(cohort);
+      const transportKey = draw(`transport key ${counter} of ${name} in ${cohort}`);
+      const transport = xOnly(transportKey);
+      secrets.set(transport, transportKey);
+      const statement = rebindStatement({ cohort, participant_pk, transport_key: transport, counter });
+      return self.feed({
+        type: 'rebind',
+        cohort,
+        transport,
+        counter,
+        sig: schnorr(statement, secretOf(participant_pk)),
+      });
     },
     submit: ({ did }, update, document, cohorts) =>
       self.feed({ type: 'submit_update', did, update, document, cohorts }),

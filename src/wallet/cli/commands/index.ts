@@ -9,6 +9,7 @@ import { init } from './init.ts';
 import { join } from './join.ts';
 import { leave } from './leave.ts';
 import { passwd } from './passwd.ts';
+import { rebind } from './rebind.ts';
 import { register } from './register.ts';
 import { resolve } from './resolve.ts';
 import { run } from './run.ts';
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   discover,
   join,
   leave,
+  rebind,
   didCreate,
   didList,
   register,

@@ -68,6 +68,18 @@ function statusText(
   return parts.join('\n');
 }
 
+/** Only what is not as it should be. */
+function transportText({ transport, advert_id }: CohortView): Cell | null {
+  switch (transport) {
+    case 'here':
+      return null;
+    case 'asked':
+      return { text: 'a new one, that the aggregator has not answered yet', style: 'yellow' };
+    case 'lost':
+      return { text: `lost: nothing can be sent or read; see btcr2-wallet rebind ${advert_id}`, style: 'red' };
+  }
+}
+
 /** Signals that are shown; `--json` has all of them. */
 const LATEST = 5;
 
@@ -79,6 +91,7 @@ function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
       ['cohort', { text: view.advert_id, style: 'bold' }],
       ['id', view.cohort],
       ['phase', safeText(view.phase)],
+      ['transport key', transportText(view)],
       ['members', view.members === null ? null : String(view.members)],
       ['beacon', view.beacon_address === null ? null : `${terms.type} ${view.beacon_address}`],
       ['aggregator', view.aggregator],
