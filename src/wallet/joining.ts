@@ -5,9 +5,13 @@ import { type CohortReady, type CohortSet, cohortSetStatement, xOnlyOf } from '.
 import type { Decision, Effect, Env, Input } from './inputs.ts';
 import type { Membership, ProposedSet, WalletState } from './state.ts';
 
-/** Sends the opt-in and keeps the advert that was agreed to. A cohort key or transport key serves once. */
+/**
+ * Sends the opt-in and keeps the advert that was agreed to. A cohort key or transport key serves once; whoever lost or gave
+ * back its seat before the cohort stood may ask for another, with fresh keys.
+ */
 export function decideJoin(state: WalletState, input: Extract<Input, { type: 'join' }>): Decision {
-  if (state.cohorts.has(input.cohort)) return { refuse: 'this wallet joined that cohort already' };
+  const before = state.cohorts.get(input.cohort);
+  if (before && before.phase.name !== 'ended') return { refuse: 'this wallet joined that cohort already' };
   const { type: _, opt_in, ...membership } = input;
   for (const known of state.cohorts.values())
     if (known.participant_pk === opt_in.participant_pubkey || known.transport === input.transport)

@@ -259,12 +259,11 @@ describe('leaving', () => {
   });
 });
 
-test('a cohort is joined once, and no key serves in two', () => {
-  const { wallet, liar } = joined();
-  const { terms, terms_hash, identity, transport, participant_pk } = wallet.membership(liar.cohort);
-  const input = {
+function joinAgain(wallet: ReturnType<typeof joined>['wallet'], cohort: string) {
+  const { terms, terms_hash, identity } = wallet.membership(cohort);
+  return {
     type: 'join' as const,
-    cohort: liar.cohort,
+    cohort,
     advert_event: {},
     terms,
     terms_hash,
@@ -279,9 +278,30 @@ test('a cohort is joined once, and no key serves in two', () => {
       proof: '00'.repeat(64),
     },
   };
+}
+
+test('a cohort is joined once, and no key serves in two', () => {
+  const { wallet, liar } = joined();
+  const { transport, participant_pk } = wallet.membership(liar.cohort);
+  const input = joinAgain(wallet, liar.cohort);
   expect(wallet.feed(input).refused).toMatch(/joined that cohort already/);
   const other = { ...input, cohort: drawHex('another') };
   expect(wallet.feed({ ...other, transport }).refused).toMatch(/used in cohort/);
   const reused = { ...other.opt_in, participant_pubkey: participant_pk };
   expect(wallet.feed({ ...other, opt_in: reused }).refused).toMatch(/used in cohort/);
+});
+
+test('whoever lost its seat before the cohort stood asks for another, with fresh keys', () => {
+  const { wallet, liar, phase } = joined();
+  const { transport } = wallet.membership(liar.cohort);
+  liar.say(ended);
+  expect(phase().name).toBe('ended');
+  const agreed = wallet.membership(liar.cohort);
+  expect(wallet.feed({ ...joinAgain(wallet, liar.cohort), transport }).refused).toMatch(/used in cohort/);
+  const outcome = wallet.join(agreed);
+  expect(sentOf(outcome, 'opt_in')).toHaveLength(1);
+  expect(phase().name).toBe('asked');
+  wallet.restart();
+  expect(phase().name).toBe('asked');
+  expect(wallet.membership(liar.cohort).transport).not.toBe(transport);
 });

@@ -301,8 +301,9 @@ export function newWallet(world: World, name: string): Wallet {
       return beacon;
     },
     join({ cohort, terms, terms_hash, identity }) {
-      const key = draw(`cohort key of ${name} in ${cohort}`);
-      const transportKey = draw(`transport key of ${name} in ${cohort}`);
+      const which = `of ${name} in ${cohort}${self.state.cohorts.has(cohort) ? ' again' : ''}`;
+      const key = draw(`cohort key ${which}`);
+      const transportKey = draw(`transport key ${which}`);
       const transport = xOnly(transportKey);
       secrets.set(publicHex(key), key);
       secrets.set(transport, transportKey);
