@@ -44,7 +44,7 @@ export interface Config {
    * The passphrase in the other file opens an ncryptsec, and locks the transport keys in the state folder.
    */
   identity: { key_file: string; passphrase_file?: string | undefined };
-  /** In one spelling each. */
+  /** In one spelling each. Empty only where `by_hand` says that messages are carried as files. */
   relays: string[];
   /** Where they were read from; empty where they are named directly. */
   relays_file: string;
@@ -169,12 +169,13 @@ export function loadConfig(input: ConfigInput): Config {
   const keyFile = textAt('identity.key_file');
   if (keyFile !== null) problems.push(...checkIdentityKey(keyFile, textAt('identity.passphrase_file')));
   const relaysFile = textAt('relays_file');
+  const byHand = raw.by_hand === true;
   const relays =
     raw.relays !== undefined
-      ? take(readRelays('relays', raw.relays))
+      ? take(readRelays('relays', raw.relays, byHand))
       : relaysFile === null
         ? null
-        : take(readRelaysFile(relaysFile));
+        : take(readRelaysFile(relaysFile, byHand));
   const secretFile = (key: string): string | null => {
     const path = textAt(key);
     return path === null ? null : take(readSecretFile(key, path));

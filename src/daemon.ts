@@ -7,7 +7,7 @@ import { bitcoindChain, type Chain, esploraChain, requireNetwork } from './chain
 import type { CohortState } from './cohort/index.ts';
 import { readSecretFile } from './config/files.ts';
 import type { Config } from './config.ts';
-import { type Bytes, sha256, toHex, utf8 } from './crypto/index.ts';
+import { type Bytes, isHex, sha256, toHex, utf8 } from './crypto/index.ts';
 import { didOfIdentity } from './nostr/advert.ts';
 import { verifyAdvertDocument } from './nostr/advert-document.ts';
 import { encodeAdvertLink } from './nostr/advert-link.ts';
@@ -43,7 +43,7 @@ import { createHost } from './shell/host.ts';
 import { KeyFileError, type KeyStore, openKeyFile } from './shell/keystore.ts';
 import { createMail } from './shell/mail.ts';
 import { advertSummary, cohortDetail, cohortSummary, roundDetails, roundSummaries } from './shell/views.ts';
-import { openStore, type Store } from './store/index.ts';
+import { openStore, type Store, StoreFailed, StoreFull } from './store/index.ts';
 import { version } from './version.ts';
 
 export interface Daemon {
@@ -207,7 +207,10 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     onStored: () => outbox.wake(),
     onRecipients: () => inbox.refresh(),
   });
-  const listen = (): void => orFail(() => hearing.update(relays.connectedCount() > 0 && inbox.caughtUp().length > 0));
+  /** Where all messages are carried by hand nobody is deaf: deadlines are the operator's to choose, and they run. */
+  const isByHand = relays.urls.length === 0;
+  const canHear = (): boolean => isByHand || (relays.connectedCount() > 0 && inbox.caughtUp().length > 0);
+  const listen = (): void => orFail(() => hearing.update(canHear()));
   const inbox = createInbox({
     relays,
     kinds: MAIL_KINDS,
@@ -225,6 +228,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     log,
   });
   const stopListening = relays.onState(listen);
+  if (isByHand) listen();
 
   introduce();
   function introduce(): void {
@@ -283,6 +287,29 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       matches.length === 0 ? `there is no cohort or advert ${name}` : `${name} could be several cohorts`,
     );
   };
+  /** Nothing is acknowledged that could not be stored. */
+  const orReject = <T>(work: Promise<T>): Promise<T> =>
+    work.catch(error => {
+      if (error instanceof StoreFull || error instanceof StoreFailed) fail(error);
+      throw error;
+    });
+
+  /** The transport key of a member that is named by it, by its cohort key, or by a beginning of either. */
+  function transportOf(state: CohortState, name: string): string {
+    const members = [...state.transports];
+    const named = members.filter(keys => keys.includes(name));
+    const isShort = named.length > 0 || name.length < 4;
+    const found = isShort ? named : members.filter(keys => keys.some(key => key.startsWith(name)));
+    if (found.length === 1) return found[0]![0];
+    // Who was refused a seat has an answer to take home too.
+    if (found.length === 0 && isHex(name, 32)) return name;
+    const isNone = found.length === 0;
+    throw new OperatorError(
+      isNone ? 'not_found' : 'ambiguous',
+      isNone ? `there is no member ${name} in ${state.advert.terms.id}` : `${name} could be several members`,
+    );
+  }
+
   const summary = (state: CohortState) => cohortSummary(state, host.env(state.id));
 
   /** Asked before a key is made, and again after the terms are signed: another request may have come in between. */
@@ -358,6 +385,16 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
         short_link: encodeAdvertLink(event, relays.urls, { maxChars: 0 }),
       };
     },
+    async compose({ cohort, member, ...request }) {
+      const state = find(cohort);
+      const to = member === undefined ? undefined : transportOf(state, member);
+      return host.compose(state.id, { ...request, toAll: isByHand, ...(to === undefined ? {} : { member: to }) });
+    },
+    async composed({ events }) {
+      host.composed(events);
+      return { events: events.length };
+    },
+    deliver: ({ text }) => orReject(host.deliverByHand(text)),
     cohortList: async () => host.states().map(summary),
     async cohortShow({ cohort }) {
       const state = find(cohort);

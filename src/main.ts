@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { randomBytes } from 'node:crypto';
+import { text } from 'node:stream/consumers';
 import { runCli } from './operator/cli.ts';
 import { version } from './version.ts';
 
@@ -25,6 +26,7 @@ process.exitCode = await runCli({
   cwd: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,
+  stdin: () => text(process.stdin),
   now: () => Math.floor(Date.now() / 1000),
   random: length => Uint8Array.from(randomBytes(length)),
   version,

@@ -34,6 +34,7 @@ const PURE_EXCEPTIONS = [
   'nostr/nip04.ts',
   'nostr/gift-wrap.ts',
   'nostr/schemes.ts',
+  'nostr/carried.ts',
   'nostr/advert-document.ts',
   'nostr/advert-link.ts',
   'nostr/url.ts',

@@ -45,6 +45,7 @@ export function defaultSettings({
     state_dir: join(base, 'state'),
     identity: { key_file: join(base, 'identity.key') },
     relays_file: join(base, 'relays.json'),
+    by_hand: false,
     chain: backend === 'bitcoind' ? { poll_ms, wallet: 'btcr2-aggregator' } : { poll_ms },
     advert: {
       type: 'SMTBeacon',

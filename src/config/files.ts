@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { isRecord, parseJson } from '../nostr/json.ts';
 import { isNcryptsec, parseSecretKey } from '../nostr/keys.ts';
 import { normalizeRelayUrl } from '../nostr/url.ts';
@@ -74,10 +74,14 @@ export function readSecretFile(key: string, path: string): Checked<string> {
   return value === '' ? refused(key, `${path} is empty`) : { ok: true, value };
 }
 
-/** Relay addresses in one spelling each. Refuses an empty list and whatever is no ws:// or wss:// address. */
-export function readRelays(key: string, given: unknown): Checked<string[]> {
+/** Relay addresses in one spelling each. Refuses an empty list, unless messages are carried by hand, and whatever is no ws:// or wss:// address. */
+export function readRelays(key: string, given: unknown, byHand = false): Checked<string[]> {
   if (!Array.isArray(given)) return refused(key, 'has to be a list of ws:// or wss:// addresses');
-  if (given.length === 0) return refused(key, 'has to name at least one relay, such as "wss://relay.example.org"');
+  if (given.length === 0 && !byHand)
+    return refused(
+      key,
+      'has to name at least one relay, such as "wss://relay.example.org"; without any, set by_hand = true',
+    );
   const problems: ConfigProblem[] = [];
   const urls = new Set<string>();
   for (const [i, url] of given.entries()) {
@@ -90,9 +94,10 @@ export function readRelays(key: string, given: unknown): Checked<string[]> {
   return problems.length > 0 ? { ok: false, problems } : { ok: true, value: [...urls] };
 }
 
-/** Reads relays.json: `{"relays": ["wss://…"]}` or the plain list. */
-export function readRelaysFile(path: string): Checked<string[]> {
+/** Reads relays.json: `{"relays": ["wss://…"]}` or the plain list. By hand there may be none. */
+export function readRelaysFile(path: string, byHand = false): Checked<string[]> {
   const key = 'relays_file';
+  if (byHand && !existsSync(path)) return { ok: true, value: [] };
   const missing = `Write {"relays": ["wss://…"]} there, or run: btcr2-aggregator init`;
   const text = readText(key, path, { isSecret: false, missing });
   if (!text.ok) return text;
@@ -101,7 +106,7 @@ export function readRelaysFile(path: string): Checked<string[]> {
   const list = isWrapped ? parsed.relays : parsed;
   if (!Array.isArray(list))
     return refused(key, `${path} has to be JSON like {"relays": ["wss://…"]}, or the list alone`);
-  return readRelays(path, list);
+  return readRelays(path, list, byHand);
 }
 
 /** Makes the state folder (mode 0700), or checks the one that is there: what others can write into is nobody's state. */

@@ -45,6 +45,7 @@ export const settingsSchema = z.strictObject({
   identity: z.strictObject({ key_file: path, passphrase_file: path.optional() }),
   relays: z.array(z.string()).optional(),
   relays_file: path.optional(),
+  by_hand: z.boolean(),
   chain: z.discriminatedUnion('backend', [bitcoind, esplora]),
   advert: advertSchema,
   admission: z.strictObject({

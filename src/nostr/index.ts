@@ -14,7 +14,7 @@ export { classifyOk, type PublishResult, type Verdict } from './ok.ts';
 export * from './outbox.ts';
 export * from './pow.ts';
 export * from './relays.ts';
-export { MAIL_KINDS, schemeOfKind, unwrapBy, wrapBy } from './schemes.ts';
+export { canReadBack, MAIL_KINDS, schemeOfKind, unwrapBy, unwrapOwn, wrapBy } from './schemes.ts';
 export type { OpenSocket } from './socket.ts';
 export type { Subscription } from './subscribing.ts';
 export * from './url.ts';

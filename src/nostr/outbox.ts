@@ -153,10 +153,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
         route.timer = setTimeout(() => drain(route), STORE_PAUSE * 1_000);
       }
     }
-    if (routes.every(isQuiet)) {
-      for (const resolve of waiting) resolve();
-      waiting = [];
-    }
+    if (routes.every(isQuiet)) finish();
+  }
+
+  function finish(): void {
+    for (const resolve of waiting) resolve();
+    waiting = [];
   }
 
   function isQuiet(route: Route): boolean {
@@ -184,7 +186,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     idle: () =>
       new Promise(resolve => {
         waiting.push(resolve);
-        wake();
+        if (routes.length === 0) finish();
+        else wake();
       }),
     async close() {
       isClosed = true;

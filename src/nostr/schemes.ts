@@ -1,9 +1,10 @@
-import type { Bytes } from '../crypto/index.ts';
+import { type Bytes, isHex } from '../crypto/index.ts';
 import type { Scheme } from '../messages/index.ts';
-import type { NostrEvent } from './event.ts';
+import { type NostrEvent, tagValue, xOnlyOf } from './event.ts';
 import { GIFT_WRAP_KIND, giftLimit, unwrapGift, wrapGift } from './gift-wrap.ts';
-import { NIP04_KIND, nip04Limit, unwrapNip04, wrapNip04 } from './nip04.ts';
-import { DIRECTED_KIND, type Outgoing, plaintextLimit, unwrapMessage, wrapMessage } from './wrap.ts';
+import { decryptNip04, NIP04_KIND, nip04Limit, unwrapNip04, wrapNip04 } from './nip04.ts';
+import { conversationKey, decrypt } from './nip44.ts';
+import { DIRECTED_KIND, type Outgoing, plaintextLimit, type Unwrapped, unwrapMessage, wrapMessage } from './wrap.ts';
 
 interface Codec {
   readonly kind: number;
@@ -42,6 +43,21 @@ export type Unsealed =
   /** `sender` is the x-only key that proved itself: the event's, or the one that sealed a gift. */
   | { readonly ok: true; readonly text: string; readonly sender: string; readonly scheme: Scheme }
   | { readonly ok: false; readonly reason: string };
+
+/** Whether the sender of an event can still read it: of a gift wrap it forgot the key. */
+export const canReadBack = ({ kind }: NostrEvent): boolean => kind === DIRECTED_KIND || kind === NIP04_KIND;
+
+/**
+ * Decrypts an event that this 32-byte transport key itself sent: both sides of a conversation share one key. Refuses, as
+ * a value, an event of another author and a gift wrap.
+ */
+export function unwrapOwn(event: NostrEvent, secretKey: Bytes): Unwrapped {
+  if (event.pubkey !== xOnlyOf(secretKey)) return { ok: false, reason: 'sender' };
+  const to = tagValue(event, 'p') ?? '';
+  if (event.kind === NIP04_KIND) return decryptNip04(event.content, secretKey, to);
+  if (event.kind !== DIRECTED_KIND) return { ok: false, reason: 'kind' };
+  return isHex(to, 32) ? decrypt(event.content, conversationKey(secretKey, to)) : { ok: false, reason: 'recipient' };
+}
 
 /** Decrypts a verified event of any scheme with the recipient's 32-byte transport key. */
 export function unwrapBy(event: NostrEvent, secretKey: Bytes): Unsealed {

@@ -2,6 +2,7 @@ import type { Transcript } from '../blame/index.ts';
 import type { Terms } from '../messages/index.ts';
 import type { AdvertDocument } from '../nostr/advert-document.ts';
 import type { NostrEvent } from '../nostr/event.ts';
+import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
 
 /** What the operator can ask of the running daemon, over its control socket. Every answer is plain JSON. */
 export interface AggregatorApi {
@@ -13,6 +14,15 @@ export interface AggregatorApi {
   advertClose(request: { advert: string; status: 'closed' | 'cancelled' }): Promise<AdvertSummary>;
   /** The advert to be shown outside Nostr: its latest event, its document with proof, and links to it. */
   advertExport(request: { advert: string }): Promise<AdvertExport>;
+  /**
+   * Messages of a cohort in files, oldest first: those that were not composed before, to members whose messages came by
+   * hand (to all, where the daemon has no relay), or to one `member` (transport or cohort key, or a unique beginning).
+   */
+  compose(request: { cohort: string; member?: string } & ComposeRequest): Promise<Composed[]>;
+  /** The files of these events were written. */
+  composed(request: { events: string[] }): Promise<{ events: number }>;
+  /** Takes one JSON text of a file: an event, or a signed envelope. `told`: what it was answered with at once. */
+  deliver(request: { text: string }): Promise<HandIn<string>>;
   cohortList(): Promise<CohortSummary[]>;
   cohortShow(request: { cohort: string }): Promise<CohortDetail>;
   roundList(request: { cohort: string }): Promise<RoundSummary[]>;

@@ -16,6 +16,7 @@ import { PROGRAM, TERM_FLAGS } from './commands.ts';
 import { ControlError, callControl } from './control.ts';
 import type { Finding } from './doctor.ts';
 import { EXIT } from './exit.ts';
+import { deliverAll, hasFailed, readSources, textOf, wordsOf, writeComposed } from './hand-files.ts';
 import type { InitResult } from './init.ts';
 import type { LockResult } from './lock-keys.ts';
 import { createLogger } from './logger.ts';
@@ -42,6 +43,8 @@ export interface CliWorld {
   cwd: string;
   stdout: Out;
   stderr: Out;
+  /** All of the standard input, for `-`. */
+  stdin?: () => Promise<string>;
   /** Unix seconds. */
   now: () => number;
   random: (length: number) => Bytes;
@@ -52,6 +55,12 @@ export interface CliWorld {
   onSignal: RunOptions['onSignal'];
   exitNow: RunOptions['exitNow'];
 }
+
+/** Asks the running daemon. */
+type Call = <M extends keyof AggregatorApi>(
+  method: M,
+  params?: unknown,
+) => Promise<Awaited<ReturnType<AggregatorApi[M]>>>;
 
 /** Flags that set one key of the configuration. */
 const SETTING_FLAGS: Readonly<Record<string, string>> = {
@@ -180,7 +189,7 @@ export async function runCli(world: CliWorld): Promise<number> {
     const path = controlPath(locateState(input));
     const [first = '', second] = operands;
     /** The daemon is this package's own, behind a socket that only its owner can make: its answers have the shapes of `api.ts`. */
-    const call = async <M extends keyof AggregatorApi>(
+    const call: Call = async <M extends keyof AggregatorApi>(
       method: M,
       params: unknown = {},
     ): Promise<Awaited<ReturnType<AggregatorApi[M]>>> =>
@@ -240,6 +249,10 @@ export async function runCli(world: CliWorld): Promise<number> {
         if (id === null) throw new UsageError('ID has to be a number, as `evidence list` shows it');
         return saveEvidence(await call('evidenceExport', { id }), given.text('out'));
       }
+      case 'compose':
+        return composeFiles(call, given);
+      case 'deliver':
+        return deliverFiles(call, operands);
       default:
         throw new UsageError(`there is no command "${name}"`);
     }
@@ -262,6 +275,52 @@ export async function runCli(world: CliWorld): Promise<number> {
     const { verdict } = judgeFile(resolve(world.cwd, file));
     print(verdict, verdictText);
     return verdict.shown ? EXIT.ok : EXIT.failed;
+  }
+
+  async function composeFiles(call: Call, given: Given): Promise<number> {
+    const named = given.text('cohort');
+    const known = named === undefined ? await call('cohortList') : [];
+    if (named === undefined && known.length !== 1) {
+      const ids = known.map(({ advert_id }) => advert_id).join(', ');
+      throw new UsageError(known.length === 0 ? 'there is no cohort yet' : `--cohort has to name one of ${ids}`);
+    }
+    const [member, message] = [given.text('member'), given.text('message')];
+    const cohort = named ?? known[0]!.cohort;
+    const composed = await call('compose', {
+      cohort,
+      form: given.has('plain') ? 'plain' : 'encrypted',
+      ...(given.has('all') ? { all: true } : {}),
+      ...(member === undefined ? {} : { member }),
+      ...(message === undefined ? {} : { message }),
+    });
+    const to = given.text('to') ?? '.';
+    if (to === '-' && isJson) throw new UsageError('--to - prints the messages themselves: without --json');
+    const files = to === '-' ? null : composed.map(one => writeComposed(resolve(world.cwd, to), one));
+    if (to === '-') stdout.write(composed.map(textOf).join(''));
+    // Only what is written counts as written.
+    await call('composed', { events: composed.flatMap(({ events }) => events) });
+    if (files === null) return EXIT.ok;
+    print(
+      composed.map(({ lines: _, ...told }, i) => ({ ...told, file: files[i]! })),
+      written =>
+        written.length === 0
+          ? 'Nothing waits to be written. Members are asked when a round needs them; --all writes everything again.\n'
+          : written.map(({ file }) => `${safeText(file)}\n`).join(''),
+    );
+    return EXIT.ok;
+  }
+
+  async function deliverFiles(call: Call, words: readonly string[]): Promise<number> {
+    const sources = await readSources(words, { cwd: world.cwd, stdin: world.stdin });
+    const delivered = await deliverAll(sources, text => call('deliver', { text }));
+    print(delivered, all =>
+      all
+        .flatMap(({ file, results }) => results.map(result => `${file}: ${wordsOf(result, told => told)}`))
+        .map(line => `${safeText(line)}\n`)
+        .join(''),
+    );
+    if (!isJson && delivered.length === 0) stderr.write('no files there\n');
+    return delivered.some(hasFailed) ? EXIT.failed : EXIT.ok;
   }
 
   function exportAdvert(advert: AdvertExport, given: Given): number {
@@ -293,6 +352,7 @@ export async function runCli(world: CliWorld): Promise<number> {
         mainnet: given.has('mainnet'),
         dir: given.text('dir'),
         relays: given.all('relay'),
+        byHand: given.has('by-hand'),
         bitcoind: given.text('bitcoind'),
         cookie: given.text('cookie'),
         esplora: given.text('esplora'),

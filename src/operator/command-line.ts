@@ -16,7 +16,7 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 export interface CommandSpec {
   /** One or two words: `run`, `advert create`. */
   readonly name: string;
-  /** Such as `COHORT [ROUND]`: what stands in brackets may be left out. */
+  /** Such as `COHORT [ROUND]`: what stands in brackets may be left out; what ends in … may be repeated. */
   readonly operands?: string;
   readonly summary: string;
   /** More for its own help. */
@@ -121,9 +121,10 @@ function optionError(error: unknown, specs: OptionSpecs, help: string): UsageErr
 
 function checkOperands(command: CommandSpec, operands: readonly string[], help: string): void {
   const wanted = (command.operands ?? '').split(' ').filter(word => word !== '');
+  const isOpen = wanted.at(-1)?.endsWith('…') === true;
   const missing = wanted.filter(word => !word.startsWith('['))[operands.length];
-  if (missing !== undefined) throw new UsageError(`${missing} is missing. See \`${help}\``);
-  if (operands.length > wanted.length)
+  if (missing !== undefined) throw new UsageError(`${missing.replace('…', '')} is missing. See \`${help}\``);
+  if (operands.length > wanted.length && !isOpen)
     throw new UsageError(`"${operands[wanted.length]}" is one word too many. See \`${help}\``);
 }
 

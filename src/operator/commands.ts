@@ -181,6 +181,7 @@ key that is there is kept in any case, since nobody could replace it.`,
         mainnet: { help: 'Mean it: needed for the network bitcoin.' },
         dir: { value: 'DIR', help: 'The folder; the current one if left out.' },
         relay: { value: 'URL', many: true, help: 'A relay to use; needed off regtest.' },
+        'by-hand': { help: 'No relay: messages are carried as files, see compose and deliver.' },
         ...CHAIN,
         force: { help: 'Overwrite the configuration and relays.json.' },
       },
@@ -238,6 +239,30 @@ set of terms is another advert. Times are seconds, or 90s, 15m, 2h, 1d.`,
       operands: 'FILE',
       summary: 'Say what a transcript shows, and of whom. Offline: it asks and believes nobody.',
       text: `Exit code 0 if it shows a fault, 1 if it shows nothing or is no transcript.`,
+    },
+    {
+      name: 'compose',
+      summary: 'Write the messages of a cohort to files, to be carried by hand.',
+      text: `One file a message, named by sequence, type, recipient and sender, and written once: --all writes what was written
+before too, --message one of them. Encrypted, a file holds the events that a relay would carry; --plain writes the
+signed envelope itself, which anybody can read and nobody can alter. Without --member the messages to all members whose
+own came by hand are written, and to every member where there is no relay (by_hand = true).`,
+      options: {
+        cohort: { value: 'COHORT', help: 'The cohort; needed if there are several.' },
+        member: { value: 'KEY', help: 'Only to this member: its transport or cohort key, or a beginning of it.' },
+        message: { value: 'ID', help: 'One message: its sequence number or id.' },
+        all: { help: 'Also what was written before.' },
+        plain: { help: 'Not encrypted.' },
+        to: { value: 'DIR', help: 'The folder, made if it is not there; the current one if left out; - to print.' },
+      },
+    },
+    {
+      name: 'deliver',
+      operands: 'FILE…',
+      summary: 'Take messages from files, folders, or - for the standard input.',
+      text: `One line a file says what became of it. What is repeated is answered as before, and what is refused stops nothing
+else. Files may come in any order. Exit code 1 if a file was refused or is not whole; in a folder, what is for somebody else is
+passed over.`,
     },
     {
       name: 'doctor',

@@ -19,6 +19,8 @@ export interface InitRequest {
   mainnet: boolean;
   dir?: string | undefined;
   relays: readonly string[];
+  /** No relay: messages are carried as files. */
+  byHand?: boolean;
   bitcoind?: string | undefined;
   cookie?: string | undefined;
   esplora?: string | undefined;
@@ -72,7 +74,7 @@ function readChain(
 
 function readRelayFlags(relays: readonly string[], network: Network): string[] {
   if (relays.length === 0 && network !== 'regtest')
-    throw new UsageError(`--relay URL is needed on ${network}: no relay is chosen for you`);
+    throw new UsageError(`--relay URL is needed on ${network}: no relay is chosen for you (--by-hand needs none)`);
   const read = readRelays('--relay', relays.length === 0 ? [REGTEST_RELAY] : relays);
   if (!read.ok) throw new UsageError(read.problems.map(({ key, text }) => `${key} ${text}`).join('; '));
   return read.value;
@@ -108,7 +110,9 @@ export function initialise(
 ): InitResult {
   const network = readNetwork(request.network, request.mainnet);
   const chain = readChain(request, network, cwd, home);
-  const relays = readRelayFlags(request.relays, network);
+  if (request.byHand && request.relays.length > 0)
+    throw new UsageError('--by-hand is for an aggregator without relays: without --relay');
+  const relays = request.byHand ? [] : readRelayFlags(request.relays, network);
   const dir = request.dir === undefined ? cwd : resolve(absolute(request.dir, cwd, home));
   const config = join(dir, 'btcr2-aggregator.toml');
   const relays_file = join(dir, 'relays.json');
@@ -131,7 +135,11 @@ export function initialise(
     secret.fill(0);
   }
   writePrivate(relays_file, `${JSON.stringify({ relays }, null, 2)}\n`, request.force);
-  writePrivate(config, configText({ network, mainnet: request.mainnet, chain }), request.force);
+  writePrivate(
+    config,
+    configText({ network, mainnet: request.mainnet, byHand: request.byHand === true, chain }),
+    request.force,
+  );
 
   const identity = publicKeyOf(key_file);
   return {

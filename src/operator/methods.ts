@@ -3,6 +3,7 @@ import { explain } from '../config/explain.ts';
 import { impossiblePairs } from '../config/pairs.ts';
 import { advertSchema } from '../config/schema.ts';
 import type { Config } from '../config.ts';
+import { MAX_ENVELOPE } from '../messages/index.ts';
 import { isRecord } from '../nostr/json.ts';
 import { type AggregatorApi, OperatorError } from './api.ts';
 import type { ControlMethods } from './control.ts';
@@ -10,6 +11,17 @@ import type { ControlMethods } from './control.ts';
 const name = z.string().min(1).max(100);
 const nothing = z.strictObject({}).nullish();
 const cohort = z.strictObject({ cohort: name });
+const eventId = z.string().regex(/^[0-9a-f]{64}$/, 'is the id of an event');
+const composeRequest = z.strictObject({
+  cohort: name,
+  form: z.enum(['encrypted', 'plain']),
+  all: z.boolean().optional(),
+  member: name.optional(),
+  message: name.optional(),
+});
+
+/** A message that is delivered by hand has to fit a request, its quotes escaped; only the owner can connect. */
+export const OPERATOR_LIMITS = { requestChars: 2 * MAX_ENVELOPE + 1_024 } as const;
 
 function take<T>(schema: z.ZodType<T>, params: unknown): T {
   const parsed = schema.safeParse(params);
@@ -64,6 +76,17 @@ export function controlMethods(api: AggregatorApi, config: Config): ControlMetho
     advertClose: async params =>
       api.advertClose(take(z.strictObject({ advert: name, status: z.enum(['closed', 'cancelled']) }), params)),
     advertExport: async params => api.advertExport(take(z.strictObject({ advert: name }), params)),
+    async compose(params) {
+      const { all, member, message, ...rest } = take(composeRequest, params);
+      return api.compose({
+        ...rest,
+        ...(all === undefined ? {} : { all }),
+        ...(member === undefined ? {} : { member }),
+        ...(message === undefined ? {} : { message }),
+      });
+    },
+    composed: async params => api.composed(take(z.strictObject({ events: z.array(eventId).max(1_000_000) }), params)),
+    deliver: async params => api.deliver(take(z.strictObject({ text: z.string().max(MAX_ENVELOPE) }), params)),
     async cohortList(params) {
       take(nothing, params);
       return api.cohortList();

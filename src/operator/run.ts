@@ -4,7 +4,7 @@ import type { Log } from '../nostr/log.ts';
 import { type AggregatorApi, type DaemonStatus, OperatorError } from './api.ts';
 import { serveControl } from './control.ts';
 import { EXIT } from './exit.ts';
-import { controlMethods } from './methods.ts';
+import { controlMethods, OPERATOR_LIMITS } from './methods.ts';
 
 /** What `run` needs of the daemon. */
 export interface RunningDaemon {
@@ -89,7 +89,7 @@ export async function runDaemon({ config, log, startDaemon, onReady, onSignal, e
         error instanceof OperatorError
           ? log('debug', 'a request was refused', { method, code: error.code, reason: error.message })
           : log('error', 'a request failed', { method, error: messageOf(error) });
-      ({ close } = await serveControl(path, controlMethods(daemon.api, config), { onError }));
+      ({ close } = await serveControl(path, controlMethods(daemon.api, config), { limits: OPERATOR_LIMITS, onError }));
       onReady(await daemon.api.status(), path);
       await Promise.race([end, daemon.failed]);
     } catch (error) {

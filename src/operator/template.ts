@@ -34,10 +34,12 @@ wallet = "btcr2-aggregator"`;
 export function configText({
   network,
   mainnet,
+  byHand,
   chain,
 }: {
   network: Network;
   mainnet: boolean;
+  byHand: boolean;
   chain: ChainChoice;
 }): string {
   const defaults = defaultSettings({ network, backend: chain.backend, base: '', isTty: true });
@@ -55,6 +57,8 @@ ${mainnet ? '' : '# '}mainnet = true # real money has to be meant: needed for, a
 state_dir = "state"
 # {"relays": ["wss://…"]}
 relays_file = "relays.json"
+# No relay is needed: messages are carried as files (compose, deliver), and deadlines run all the time.
+${byHand ? '' : '# '}by_hand = true
 
 [identity]
 # The key that signs adverts: 64 hex digits or an nsec, mode 600. Whoever has it can speak in this aggregator's name.

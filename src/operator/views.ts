@@ -75,7 +75,11 @@ export function statusView(status: DaemonStatus, view: View): string {
       : cohorts
           .map(cohort => section(view, `cohort ${safeText(cohort.advert_id)}`, cohortFields(cohort, view)))
           .join('');
-  return `${head}${section(view, `${plural(relays.length, 'relay')}`, relayTable)}${blocks}`;
+  const relayBlock =
+    relays.length === 0
+      ? '\nNo relay: messages are carried by hand, see `compose` and `deliver`.\n'
+      : section(view, `${plural(relays.length, 'relay')}`, relayTable);
+  return `${head}${relayBlock}${blocks}`;
 }
 
 const STATUS_STYLES: Readonly<Record<string, Style>> = { open: 'green', full: 'cyan', closed: 'dim', cancelled: 'red' };

@@ -13,11 +13,22 @@ import {
 } from '../cohort/index.ts';
 import type { Bytes } from '../crypto/index.ts';
 import type { EnvelopeRead, Message, Scheme } from '../messages/index.ts';
+import { readCarried } from '../nostr/carried.ts';
 import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
+import { BY_HAND } from '../store/by-hand.ts';
 import { type Batch, type OutboxItem, type Store, StoreFailed, StoreFull } from '../store/index.ts';
+import {
+  briefOf,
+  type Composed,
+  type ComposeRequest,
+  composeAll,
+  type HandIn,
+  isMeant,
+  refusedRead,
+} from './by-hand.ts';
 import { checkControl } from './control-check.ts';
 import type { Eye } from './eye.ts';
-import { type Mail, type Opened, randomHex } from './mail.ts';
+import { type Mail, randomHex } from './mail.ts';
 
 export interface HostOptions {
   store: Store;
@@ -52,6 +63,15 @@ export interface Host {
   feed(cohort: string, input: Input): string | null;
   /** One verified directed event. */
   deliver(event: NostrEvent): Delivered;
+  /** One JSON text from a file: an event, or a signed envelope. Resolves when the checks that it set off are done. */
+  deliverByHand(text: string): Promise<HandIn<string>>;
+  /**
+   * Messages of a cohort for files, oldest first: to one member (x-only transport key), else to those whose messages came
+   * by file, or to all where no relay is in use.
+   */
+  compose(cohort: string, request: ComposeRequest & { member?: string; toAll: boolean }): Composed[];
+  /** The files of these events were written: they wait no longer. */
+  composed(eventIds: readonly string[]): void;
   /** Looks at the chain for every formed cohort, then does what is due. */
   lookAll(): Promise<void>;
   /** Does what time has made due. */
@@ -68,18 +88,25 @@ const answerKey = (sender: string, messageId: string): string => `${sender}:${me
 
 const advertKey = (cohort: string): string => `advert:${cohort}`;
 
+const byHandKey = (cohort: string, transport: string): string => `by_hand:${cohort}:${transport}`;
+
 const schemeKey = (cohort: string, transport: string): string => `scheme:${cohort}:${transport}`;
 
 /** How a message came, to be answered alike. */
 interface Heard {
   from: string;
-  scheme: Scheme;
+  /** Null for one outside Nostr: its answer is sealed as if it had not been heard. */
+  scheme: Scheme | null;
   /** The sender's; null for a message that could not be read, which is answered alike and not remembered. */
   seq: number | null;
 }
 
 const beaconOf = (state: CohortState | undefined): Beacon | null =>
   state?.phase.name === 'formed' ? state.phase.beacon : null;
+
+/** An answer in words for an operator; a rejection with its reason, which is this side's own. */
+const wordsOf = (message: Message): string =>
+  message.type === 'rejection' ? `rejection: ${message.body.code}: ${message.body.text}` : message.type;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -98,7 +125,9 @@ export function createHost(options: HostOptions): Host {
   const cohortOfTransport = new Map<string, string>();
   const views = new Map<string, ChainView>();
   const failed = new Set<string>();
-  const checking = new Set<string>();
+  /** What a message that came by hand was answered with at once, in words. */
+  let answeredWith: string[] | null = null;
+  const checking = new Map<string, Promise<void>>();
   const sequences = new Map<string, number>();
   const lookups = new Map<string, Promise<void>>();
 
@@ -122,6 +151,9 @@ export function createHost(options: HostOptions): Host {
     chain: views.get(cohort) ?? null,
   });
 
+  /** What comes by hand may have come before. */
+  const unseen = (ids: readonly string[]): string[] => ids.filter(id => !store.hasSeen(id));
+
   interface Source {
     eventIds?: readonly string[];
     /** The event that a freshly created cohort is named after. */
@@ -141,7 +173,8 @@ export function createHost(options: HostOptions): Host {
     const { communication } = state.advert.terms;
     if (communication.length === 1) return communication[0]!;
     const last = lastHeard(cohort, to);
-    if (heard?.from === to && (last === null || heard.seq === null || heard.seq >= last.seq)) return heard.scheme;
+    const isNewest = heard?.from === to && (last === null || heard.seq === null || heard.seq >= last.seq);
+    if (isNewest && heard.scheme !== null) return heard.scheme;
     return last?.scheme ?? (communication.includes('nip44_v2') ? 'nip44_v2' : communication[0]!);
   }
 
@@ -157,7 +190,7 @@ export function createHost(options: HostOptions): Host {
     if (!nothing || source.eventIds)
       store.commit({
         ...batch,
-        seen: (source.eventIds ?? []).map(id => ({ id, at })),
+        seen: unseen(source.eventIds ?? []).map(id => ({ id, at })),
         events: events.map(event => ({ stream: cohort, type: event.type, at, body: event })),
       });
     let next = state;
@@ -192,6 +225,7 @@ export function createHost(options: HostOptions): Host {
           const scheme = schemeFor(cohort, state!, to, heard);
           const { items } = mail.seal({ from, to, cohort, message, session, in_reply_to, seq: ++seq, scheme }, at);
           outbox.push(...items);
+          if (in_reply_to !== undefined) answeredWith?.push(wordsOf(message));
           if (in_reply_to !== undefined) {
             const key = answerKey(to, in_reply_to);
             answers.set(key, [...(answers.get(key) ?? []), ...items.map(item => item.id)]);
@@ -220,7 +254,7 @@ export function createHost(options: HostOptions): Host {
       sequences.set(cohort, seq);
       meta.push({ key: `seq:${cohort}`, value: String(seq) });
     }
-    if (heard && heard.seq !== null && state && state.advert.terms.communication.length > 1) {
+    if (heard && heard.seq !== null && heard.scheme !== null && state && state.advert.terms.communication.length > 1) {
       const { from, scheme } = heard;
       if (heard.seq >= (lastHeard(cohort, from)?.seq ?? 0))
         meta.push({ key: schemeKey(cohort, from), value: JSON.stringify({ scheme, seq: heard.seq }) });
@@ -269,11 +303,11 @@ export function createHost(options: HostOptions): Host {
     if (!beacon) return;
     for (const check of beacon.checks.values()) {
       if (checking.has(check.request_id)) continue;
-      checking.add(check.request_id);
-      void checkControl(chain, states.get(cohort)!.advert.terms, beacon, check)
+      const checked = checkControl(chain, states.get(cohort)!.advert.terms, beacon, check)
         .then(result => void feed(cohort, { type: 'control_checked', request_id: check.request_id, result }))
         .catch(error => log('warn', 'a registration could not be checked yet', { cohort, error: messageOf(error) }))
         .finally(() => checking.delete(check.request_id));
+      checking.set(check.request_id, checked);
     }
   }
 
@@ -314,81 +348,103 @@ export function createHost(options: HostOptions): Host {
   function deliver(event: NostrEvent): Delivered {
     const to = event.tags.find(tag => tag[0] === 'p')?.[1] ?? '';
     const cohort = cohortOfTransport.get(to);
-    const state = cohort === undefined ? undefined : states.get(cohort);
-    if (cohort === undefined || !state) return;
+    if (cohort === undefined) return;
+    const outcome = take(cohort, event, to);
+    if (outcome.outcome === 'partial') return 'again';
+    if ('text' in outcome) log('debug', 'dropped', { cohort, event: event.id, reason: outcome.text });
+  }
+
+  function take(cohort: string, event: NostrEvent, to: string, byHand = false): HandIn {
+    const state = states.get(cohort)!;
     const opened = mail.open(event, to, now());
-    if (opened.status === 'partial') return 'again';
-    if (opened.status === 'drop') {
-      dropped(cohort, event, opened.reason);
-      return;
-    }
-    if (!state.advert.terms.communication.includes(opened.scheme)) {
-      dropped(cohort, event, `this advert does not take ${opened.scheme}`);
-      return;
-    }
-    receive(cohort, state, event, opened);
+    if (opened.status === 'partial') return { outcome: 'partial', have: opened.have, of: opened.of };
+    if (opened.status === 'drop') return { outcome: 'refused', field: 'content', text: opened.reason };
+    if (!state.advert.terms.communication.includes(opened.scheme))
+      return { outcome: 'refused', field: 'kind', text: `this advert does not take ${opened.scheme}` };
+    return receive(cohort, state, opened, byHand);
   }
 
   function receive(
     cohort: string,
     state: CohortState,
-    event: NostrEvent,
-    { read, eventIds, scheme }: Extract<Opened, { status: 'message' }>,
-  ): void {
-    if (!read.ok && read.code === 'drop') {
-      dropped(cohort, event, read.text);
-      return;
-    }
+    { read, eventIds, scheme }: { read: EnvelopeRead; eventIds: readonly string[]; scheme: Scheme | null },
+    byHand = false,
+  ): HandIn {
+    if (!read.ok && read.code === 'drop') return refusedRead(read);
     const sender = read.ok ? read.envelope : (read as Extract<EnvelopeRead, { sender: unknown }>).sender;
     const isMember = state.transports.has(sender.from);
+    if (byHand) rememberByHand(cohort, sender.from);
     const known = store.answersFor(answerKey(sender.from, sender.id));
     if (known) {
       store.requeue(known.map(answer => answer.id));
       options.onStored();
-      return;
+      return read.ok ? { outcome: 'again', message: briefOf(read.envelope) } : refusedRead(read);
     }
     // Who asks for a seat has none yet, and must learn which field was wrong.
     const asksToEnter = sender.type === 'opt_in' || sender.type === 'rebind';
     if (!read.ok) {
-      if (!isMember && !(asksToEnter && read.code === 'invalid_message')) {
-        dropped(cohort, event, read.text);
-        return;
-      }
+      if (!isMember && !(asksToEnter && read.code === 'invalid_message')) return refusedRead(read);
       refuse(cohort, { ...sender, scheme }, eventIds, {
         type: 'rejection',
         body: { code: read.code, text: read.text, field: read.field },
       });
-      return;
+      return refusedRead(read);
     }
     const { envelope } = read;
     const heard = { from: envelope.from, scheme, seq: envelope.seq };
-    if (!isMember && !asksToEnter) {
-      dropped(cohort, event, 'the sender has no seat');
-      return;
-    }
-    if (envelope.created_at > now() + MAX_SKEW) {
-      dropped(cohort, event, 'dated in the future');
-      return;
-    }
+    if (!isMember && !asksToEnter) return { outcome: 'refused', field: 'from', text: 'the sender has no seat' };
+    if (envelope.created_at > now() + MAX_SKEW)
+      return { outcome: 'refused', field: 'created_at', text: 'dated in the future' };
     if (!state.advert.event_ids.has(envelope.cohort)) {
       const text = `this transport key serves the cohort ${cohort}`;
       refuse(cohort, { ...sender, scheme }, eventIds, {
         type: 'rejection',
         body: { code: 'wrong_cohort', text, field: 'cohort' },
       });
-      return;
+      return { outcome: 'refused', field: 'cohort', text };
     }
     const drop = feed(
       cohort,
       { type: 'message', envelope, admission: options.admission(state.advert.terms.id) },
       { eventIds, heard },
     );
-    if (drop) dropped(cohort, event, drop);
+    const message = briefOf(envelope);
+    return drop === null ? { outcome: 'taken', message, told: [] } : { outcome: 'idle', message, text: drop };
+  }
+
+  /** Whoever wrote by hand is answered by hand: a file is not waited for at a relay. */
+  function rememberByHand(cohort: string, from: string): void {
+    const key = byHandKey(cohort, from);
+    if (store.meta(key) === null) store.commit({ meta: [{ key, value: '1' }] });
+  }
+
+  function takeByHand(text: string): HandIn {
+    const carried = readCarried(text);
+    if (carried.form === 'refused') return { outcome: 'refused', field: carried.field, text: carried.text };
+    if (carried.form === 'event') {
+      const { event, to } = carried;
+      const cohort = cohortTo(to, event.pubkey);
+      if (typeof cohort !== 'string') return cohort;
+      if (event.created_at > now() + MAX_SKEW)
+        return { outcome: 'refused', field: 'created_at', text: 'dated in the future' };
+      return take(cohort, event, to, true);
+    }
+    const { read } = carried;
+    const { from, to } = read.ok ? read.envelope : read.sender;
+    const cohort = cohortTo(to, from);
+    if (typeof cohort !== 'string') return cohort;
+    return receive(cohort, states.get(cohort)!, { read, eventIds: [], scheme: null }, true);
+  }
+
+  function cohortTo(to: string, author: string): string | HandIn {
+    if (cohortOfTransport.has(author))
+      return { outcome: 'not_ours', field: 'from', text: 'written by this aggregator itself' };
+    return cohortOfTransport.get(to) ?? { outcome: 'not_ours', field: 'to', text: 'for no cohort of this aggregator' };
   }
 
   function refuse(
     cohort: string,
-    sender: { from: string; id: string; scheme: Scheme },
+    sender: { from: string; id: string; scheme: Scheme | null },
     eventIds: readonly string[],
     message: Message,
   ): void {
@@ -396,12 +452,8 @@ export function createHost(options: HostOptions): Host {
     const effect: Effect = { type: 'send', to: sender.from, message, in_reply_to: sender.id };
     const heard = { from: sender.from, scheme: sender.scheme, seq: null };
     const batch = render(cohort, states.get(cohort)!, [effect], [], at, { heard });
-    store.commit({ ...batch, seen: eventIds.map(id => ({ id, at })) });
+    store.commit({ ...batch, seen: unseen(eventIds).map(id => ({ id, at })) });
     options.onStored();
-  }
-
-  function dropped(cohort: string, event: NostrEvent, reason: string): void {
-    log('debug', 'dropped', { cohort, event: event.id, reason });
   }
 
   return {
@@ -422,6 +474,32 @@ export function createHost(options: HostOptions): Host {
     },
     feed: (cohort, input) => feed(cohort, input),
     deliver,
+    async deliverByHand(text) {
+      const told: string[] = [];
+      answeredWith = told;
+      let result: HandIn;
+      try {
+        result = takeByHand(text);
+      } finally {
+        answeredWith = null;
+      }
+      await Promise.all(checking.values());
+      return result.outcome === 'taken' ? { ...result, told } : result;
+    },
+    compose(cohort, { form, all = false, message: which, member, toAll }) {
+      const { transport_key } = states.get(cohort)!.advert.terms;
+      return composeAll(store.outbox.letters(now()), mail, {
+        form,
+        wants({ to, isWaiting }) {
+          const isTheirs = member !== undefined ? to === member : toAll || store.meta(byHandKey(cohort, to)) !== null;
+          return isTheirs && (which !== undefined || all || isWaiting);
+        },
+        isMeant: envelope => envelope.from === transport_key && (which === undefined || isMeant(which, envelope)),
+      });
+    },
+    composed(eventIds) {
+      for (const id of eventIds) store.outbox.settle(id, BY_HAND, 'done');
+    },
     env,
     tick() {
       for (const cohort of states.keys()) guarded(cohort, () => settle(cohort));

@@ -7,7 +7,7 @@ import {
   type Scheme,
   signEnvelope,
 } from '../messages/index.ts';
-import { createChunkAssembler, type NostrEvent, unwrapBy, wrapBy } from '../nostr/index.ts';
+import { canReadBack, createChunkAssembler, type NostrEvent, unwrapBy, unwrapOwn, wrapBy } from '../nostr/index.ts';
 import type { OutboxItem } from '../store/types.ts';
 
 /** Lends the secret of a transport key (x-only hex) and wipes the copy afterwards. Throws for a key it does not hold. */
@@ -33,7 +33,7 @@ export interface Sealed {
 export type Opened =
   | { status: 'message'; read: EnvelopeRead; eventIds: string[]; scheme: Scheme }
   /** A part of a larger message: nothing is done yet. */
-  | { status: 'partial' }
+  | { status: 'partial'; have: number; of: number }
   | { status: 'drop'; reason: string };
 
 export interface MailOptions {
@@ -49,6 +49,11 @@ const KEEP = 30 * 86_400;
 export interface Mail {
   /** Signs, encrypts and signs again: what comes out is stored and sent as it is, for ever. */
   seal(letter: Letter, now: number): Sealed;
+  /**
+   * The text of a message of ours from the events that carry it, in any order. Throws if they are not all of them, or
+   * are gift wraps, whose key is forgotten.
+   */
+  readBack(events: readonly NostrEvent[], from: string): string;
   /** Decrypts a verified event for one of our transport keys, putting chunks together. */
   open(event: NostrEvent, to: string, now: number): Opened;
 }
@@ -69,17 +74,29 @@ export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail
           random,
         };
         const events = wrapBy(scheme, outgoing, maxMessageBytes());
-        const items = events.map(event => ({
+        const items = events.map((event, i) => ({
           id: event.id,
           to: header.to,
           event: { ...event, tags: event.tags.map(tag => [...tag]) },
           createdAt: now,
           expiresAt: now + KEEP,
           kind: event.kind,
+          message: envelope.id,
+          ...(i === 0 && !canReadBack(event) ? { letter: outgoing.plaintext } : {}),
           ...(header.in_reply_to === undefined ? {} : { answers: header.in_reply_to }),
         }));
         return { envelope, items };
       });
+    },
+    readBack(events, from) {
+      const parts = createChunkAssembler();
+      for (const event of events) {
+        const opened = lend(from, secret => unwrapOwn(event, secret));
+        if (!opened.ok) throw new Error(`a sent event cannot be read back: ${opened.reason}`);
+        const part = parts.accept({ sender: from, text: opened.text, eventId: event.id, now: 0 });
+        if (part.status === 'whole') return part.text;
+      }
+      throw new Error('a sent message cannot be read back: parts of it are missing');
     },
     open(event, to, now) {
       chunks.expire(now);
@@ -87,7 +104,7 @@ export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail
       if (!unwrapped.ok) return { status: 'drop', reason: `decryption: ${unwrapped.reason}` };
       const { sender, text, scheme } = unwrapped;
       const part = chunks.accept({ sender, text, eventId: event.id, now });
-      if (part.status === 'partial') return { status: 'partial' };
+      if (part.status === 'partial') return part;
       if (part.status === 'refused') return { status: 'drop', reason: `chunks: ${part.reason}` };
       const read = readEnvelope(part.text);
       // The envelope binds its sender and recipient: grafted onto another event it is worth nothing.

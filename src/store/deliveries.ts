@@ -1,3 +1,4 @@
+import { BY_HAND } from './by-hand.ts';
 import { displayable } from './json.ts';
 import type { Sql } from './sql.ts';
 import type { Backlog, NostrEvent, OutboxStore } from './types.ts';
@@ -40,7 +41,19 @@ export function deliveriesTable(sql: Sql) {
   const backlog = sql.prepare<Backlog>(
     `SELECT r.url AS relay, count(*) AS pending, min(o.created_at) AS oldest,
        (SELECT error FROM deliveries e WHERE e.relay = r.id AND error IS NOT NULL ORDER BY due_at DESC LIMIT 1) AS error
-     FROM deliveries d JOIN relays r ON r.id = d.relay JOIN outbox o USING (seq) GROUP BY r.id ORDER BY r.url`,
+     FROM deliveries d JOIN relays r ON r.id = d.relay JOIN outbox o USING (seq)
+     WHERE r.url <> '${BY_HAND}' GROUP BY r.id ORDER BY r.url`,
+  );
+  const letters = sql.prepare<{
+    id: string;
+    event: string;
+    message: string;
+    letter: string | null;
+    pending: string | null;
+  }>(
+    `SELECT o.id, o.event, o.message, o.letter, (SELECT group_concat(r.url, ' ') FROM deliveries d
+       JOIN relays r ON r.id = d.relay WHERE d.seq = o.seq) AS pending
+     FROM outbox o WHERE o.message IS NOT NULL AND o.superseded = 0 AND o.expires_at > ? ORDER BY o.seq`,
   );
   const active = new Map<string, number>();
 
@@ -71,6 +84,16 @@ export function deliveriesTable(sql: Sql) {
       else retry.run(outcome.retryAt, displayable(outcome.error, ERROR_LENGTH), relay, id);
     },
     nextDue: url => nextDue.get(relayId(url))?.at ?? null,
+    letters(now) {
+      relayId(BY_HAND);
+      return letters.all(now).map(({ id, event, message, letter, pending }) => ({
+        id,
+        event: JSON.parse(event) as NostrEvent,
+        message,
+        letter,
+        pending: pending === null ? [] : pending.split(' '),
+      }));
+    },
   };
 
   return {

@@ -1,3 +1,4 @@
+import { BY_HAND } from './by-hand.ts';
 import { AlreadyAnswered, AlreadySeen, NotStorable } from './errors.ts';
 import { displayable, toJson } from './json.ts';
 import type { Batch, Broadcast, LogRow, NostrEvent, OutboxItem } from './types.ts';
@@ -9,6 +10,9 @@ interface SentRow {
   expiresAt: number;
   /** The event, as JSON. */
   event: string;
+  /** As OutboxItem has them. */
+  message?: string;
+  letter?: string;
   /** The write that carries it: nothing is published before it has reached the disk. */
   write: number;
 }
@@ -94,7 +98,13 @@ export function walletStoreOver(rows: RowStore, now: () => number): WalletStore 
     for (const row of logged) write.push({ table: 'log', key: row.seq, value: row });
     const sent = encoded.map(({ item, event }, i) => ({
       id: item.id,
-      row: { seq: nextSeq + i, expiresAt: item.expiresAt, event },
+      row: {
+        seq: nextSeq + i,
+        expiresAt: item.expiresAt,
+        event,
+        ...(item.message === undefined ? {} : { message: item.message }),
+        ...(item.letter === undefined ? {} : { letter: item.letter }),
+      },
     }));
     for (const { id, row } of sent) write.push({ table: 'outbox', key: id, value: row });
     for (const { key, eventIds } of batch.answers ?? []) write.push({ table: 'answers', key, value: eventIds });
@@ -192,6 +202,14 @@ export function walletStoreOver(rows: RowStore, now: () => number): WalletStore 
         for (const [id, { dueAt }] of of(relay))
           if (dueAt !== null && outbox.get(id)!.expiresAt > now()) next = Math.min(next ?? dueAt, dueAt);
         return next;
+      },
+      letters(at) {
+        of(BY_HAND);
+        return [...outbox].flatMap(([id, row]) => {
+          if (row.message === undefined || row.expiresAt <= at || row.write > rows.stored()) return [];
+          const pending = [...deliveries].filter(([, waiting]) => waiting.get(id)?.dueAt != null).map(([url]) => url);
+          return [{ id, event: eventOf(row), message: row.message, letter: row.letter ?? null, pending }];
+        });
       },
     },
     cursors: {

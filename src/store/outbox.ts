@@ -12,8 +12,8 @@ export interface EncodedItem extends OutboxItem {
 /** The events that wait to be published. */
 export function outboxTable(sql: Sql) {
   const insert = sql.prepare(
-    `INSERT INTO outbox (id, recipient, kind, event, created_at, expires_at, answers, slot, superseded)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    `INSERT INTO outbox (id, recipient, kind, event, created_at, expires_at, answers, slot, superseded, message, letter)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
   );
   const rival = sql.prepare<{ seq: number; event: string }>(
     'SELECT seq, event FROM outbox WHERE slot = ? AND superseded = 0',
@@ -59,6 +59,8 @@ export function outboxTable(sql: Sql) {
         item.answers ?? null,
         item.slot,
         wins ? 0 : 1,
+        item.message ?? null,
+        item.letter ?? null,
       );
       return wins ? rowid : null;
     },

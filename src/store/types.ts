@@ -27,6 +27,20 @@ export interface OutboxItem {
   expiresAt: number;
   answers?: string;
   kind: number;
+  /** Id of the envelope that the event carries, whole or in part; left out for what is for everybody. */
+  message?: string;
+  /** The envelope as text, where its sender cannot read it back from the event; with one event of a message is enough. */
+  letter?: string;
+}
+
+/** A stored event that carries a directed message, whole or in part. */
+export interface StoredLetter {
+  id: string;
+  event: NostrEvent;
+  message: string;
+  letter: string | null;
+  /** Relays, and `BY_HAND`, that it still has to reach. */
+  pending: string[];
 }
 
 /** A raw transaction that is stored before it is first sent; `txid` and `hex` are lowercase hex, `at` Unix seconds. */
@@ -79,6 +93,8 @@ export interface OutboxStore {
   settle(id: string, relay: string, outcome: Outcome): void;
   /** When the next row of this relay is due (Unix seconds; 0 for a row that was never tried), or null if none is pending. */
   nextDue(relay: string): number | null;
+  /** Directed messages that are not expired at `now` (Unix seconds), in the order they were committed. Names `BY_HAND`. */
+  letters(now: number): StoredLetter[];
 }
 
 export interface CursorStore {

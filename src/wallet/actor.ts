@@ -1,13 +1,25 @@
 import { curve } from '#curve';
 import type { ChainView } from '../cohort/index.ts';
 import { type Bytes, toHex } from '../crypto/index.ts';
-import type { Envelope, Scheme } from '../messages/index.ts';
+import type { Envelope, EnvelopeRead, Scheme } from '../messages/index.ts';
+import { readCarried } from '../nostr/carried.ts';
 import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
+import {
+  briefOf,
+  type Composed,
+  type ComposeRequest,
+  composeAll,
+  type HandIn,
+  isMeant,
+  refusedRead,
+} from '../shell/by-hand.ts';
 import type { Eye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
 import type { Mail } from '../shell/mail.ts';
+import { BY_HAND } from '../store/by-hand.ts';
 import type { Batch, OutboxItem } from '../store/types.ts';
 import type { WalletStore } from '../store/wallet-store.ts';
+import type { HandNews } from './api.ts';
 import {
   beaconOf,
   createNonceJar,
@@ -38,7 +50,7 @@ const LAG_MS = 1_000;
 
 export type ActorStore = Pick<
   WalletStore,
-  'commit' | 'read' | 'meta' | 'answersFor' | 'requeue' | 'broadcasts' | 'whenStored'
+  'commit' | 'read' | 'meta' | 'answersFor' | 'requeue' | 'broadcasts' | 'hasSeen' | 'outbox' | 'whenStored'
 >;
 
 export interface ActorOptions {
@@ -54,7 +66,7 @@ export interface ActorOptions {
   onStored: () => void;
   /** A request has waited for long, although it was sent again. */
   onUnanswered: () => void;
-  onEvent: (event: WalletEvent | { type: 'refused'; text: string }) => void;
+  onEvent: (event: HandNews) => void;
 }
 
 export interface Actor {
@@ -62,6 +74,11 @@ export interface Actor {
   /** Decides, stores, acts. Returns why nothing happened, or null. */
   feed(input: Input, chain?: ChainView | null): Promise<string | null>;
   deliver(event: NostrEvent): Promise<Delivered>;
+  /** One JSON text from a file; a request to sign only if the process `stays`. */
+  deliverByHand(text: string, stays: boolean): Promise<HandIn<HandNews>>;
+  /** Messages for files; `relays` are those in use, whose word counts that they took one. */
+  compose(request: { cohort?: string } & ComposeRequest, relays: readonly string[]): Composed[];
+  composed(eventIds: readonly string[]): void;
   /** Looks at the chain for every cohort. */
   lookAll(): Promise<void>;
   /** Sessions whose nonces an earlier process took with it. */
@@ -106,12 +123,13 @@ export function createActor(options: ActorOptions): Actor {
   /** Stores what was decided in one transaction; the effects are in it as bytes. */
   function carryOut(decision: Decision, eventIds: readonly string[]): string | null {
     const at = now();
-    const seen = eventIds.map(id => ({ id, at }));
+    // What comes by hand may have come before.
+    const seen = eventIds.filter(id => !store.hasSeen(id)).map(id => ({ id, at }));
     if (!('events' in decision)) {
       const text = 'drop' in decision ? decision.drop : decision.refuse;
       if ('refuse' in decision) {
         if (eventIds.length > 0) log('warn', 'refused', { text });
-        options.onEvent({ type: 'refused', text });
+        tell({ type: 'refused', text });
       }
       if (seen.length > 0) store.commit({ seen });
       return text;
@@ -162,11 +180,18 @@ export function createActor(options: ActorOptions): Actor {
     for (const event of events) if (event.type === 'session_lost') jar.forget(event.session_id);
     afterStoring(() => {
       if (outbox.length > 0) options.onStored();
-      for (const event of events) options.onEvent(event);
+      for (const event of events) tell(event);
       for (const hex of submits) submit(hex);
       for (const watcher of watchers) watcher();
     });
     return null;
+  }
+
+  /** Hears of everything while a message that came by hand is dealt with. */
+  let listener: HandNews[] | null = null;
+  function tell(event: HandNews): void {
+    listener?.push(event);
+    options.onEvent(event);
   }
 
   /** What leaves the wallet waits for the disk: at once where commit has waited for it already. */
@@ -320,6 +345,70 @@ export function createActor(options: ActorOptions): Actor {
     return undefined;
   }
 
+  function isUnanswered(message: string): boolean {
+    const asked = state.asked.get(message);
+    return asked !== undefined && state.cohorts.get(asked.cohort)?.phase.name !== 'ended';
+  }
+
+  /** Refuses by the field what cannot be for this wallet; null for what can. */
+  function notOurs(from: string, to: string): HandIn | null {
+    if (keys.has(from)) return { outcome: 'not_ours', field: 'from', text: 'written by this wallet itself' };
+    if (!keys.has(to)) return { outcome: 'not_ours', field: 'to', text: 'for another wallet' };
+    return null;
+  }
+
+  async function deliverByHand(text: string, stays: boolean): Promise<HandIn<HandNews>> {
+    const carried = readCarried(text);
+    if (carried.form === 'refused') return { outcome: 'refused', field: carried.field, text: carried.text };
+    if (carried.form === 'plain') {
+      const { read } = carried;
+      const { from, to } = read.ok ? read.envelope : read.sender;
+      return notOurs(from, to) ?? receiveByHand(read, [], stays);
+    }
+    const { event, to } = carried;
+    const other = notOurs(event.pubkey, to);
+    if (other) return other;
+    const opened = mail.open(event, to, now());
+    if (opened.status === 'partial') return { outcome: 'partial', have: opened.have, of: opened.of };
+    if (opened.status === 'drop') return { outcome: 'refused', field: 'content', text: opened.reason };
+    return receiveByHand(opened.read, opened.eventIds, stays);
+  }
+
+  async function receiveByHand(
+    read: EnvelopeRead,
+    eventIds: readonly string[],
+    stays: boolean,
+  ): Promise<HandIn<HandNews>> {
+    if (!read.ok) return refusedRead(read);
+    const { envelope } = read;
+    const message = briefOf(envelope);
+    const no = (field: string, text: string): HandIn => ({ outcome: 'refused', field, text });
+    if (envelope.created_at > now() + MAX_SKEW) return no('created_at', 'dated in the future');
+    const membership = state.cohorts.get(envelope.cohort);
+    if (!membership || membership.transport !== envelope.to) return no('cohort', 'is no cohort of this wallet');
+    if (envelope.from !== membership.terms.transport_key)
+      return no('from', 'is not the transport key of the advert that was agreed to');
+    if (envelope.type === 'authorize_beacon_signal_request' && !stays)
+      return {
+        outcome: 'held',
+        message,
+        text: 'nonces live in the memory of one process: start `btcr2-wallet run`, and deliver this again beside it',
+      };
+    return inTurn(async () => {
+      const chain = await viewFor(envelope);
+      const told: HandNews[] = [];
+      listener = told;
+      try {
+        const drop = await stored(step({ type: 'message', envelope }, chain, eventIds));
+        if (drop === null) return { outcome: 'taken', message, told };
+        const isRefused = told.some(({ type }) => type === 'refused');
+        return isRefused ? no('body', drop) : { outcome: 'idle', message, text: drop };
+      } finally {
+        listener = null;
+      }
+    });
+  }
+
   async function lookAll(): Promise<void> {
     // Before anything is waited for: a wallet that stops meanwhile closes its store.
     for (const { hex } of store.broadcasts()) submit(hex);
@@ -347,8 +436,9 @@ export function createActor(options: ActorOptions): Actor {
 
   /** `cohort_ready` answers no request, so nobody else would notice that it, or the signature before it, was lost. */
   function resendSetAcks(): void {
-    for (const { cohort, phase } of state.cohorts.values()) {
-      if (phase.name !== 'proposed' || phase.sig === null) continue;
+    for (const { cohort, phase, relays } of state.cohorts.values()) {
+      // By hand nothing is sent again by itself: a person would carry every copy.
+      if (phase.name !== 'proposed' || phase.sig === null || relays.length === 0) continue;
       const key = `set ${cohort} ${phase.set.attempt}`;
       const last = resent.get(key);
       if (last && now() < last.at + last.wait) continue;
@@ -365,6 +455,22 @@ export function createActor(options: ActorOptions): Actor {
     state: () => state,
     feed: (input, chain = null) => inTurn(() => stored(step(input, chain))),
     deliver,
+    deliverByHand,
+    compose({ form, all = false, message: which, cohort }, relays) {
+      return composeAll(store.outbox.letters(now()), mail, {
+        form,
+        wants({ message, isWaiting, rows }) {
+          if (which !== undefined || all || isUnanswered(message)) return true;
+          const isTaken = relays.some(url => rows.every(({ pending }) => !pending.includes(url)));
+          return isWaiting && !isTaken;
+        },
+        isMeant: envelope =>
+          (cohort === undefined || envelope.cohort === cohort) && (which === undefined || isMeant(which, envelope)),
+      });
+    },
+    composed(eventIds) {
+      for (const id of eventIds) store.outbox.settle(id, BY_HAND, 'done');
+    },
     lookAll,
     reportLostNonces: () =>
       inTurn(() => {

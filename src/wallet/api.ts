@@ -3,6 +3,8 @@ import type { Bytes } from '../crypto/index.ts';
 import type { DidDocument, Patch, Resolution, Sidecar } from '../did/index.ts';
 import type { Scheme, Terms } from '../messages/index.ts';
 import type { Advert } from '../nostr/advert.ts';
+import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
+import type { WalletEvent } from './core.ts';
 
 /**
  * Signs for a DID whose key lives outside the wallet, as in a device or another program. It signs registrations and
@@ -59,7 +61,8 @@ export interface WalletApi {
     didSigner?: DidSigner;
   }): Promise<{ did: string; document: DidDocument }>;
   /**
-   * Registers a DID and takes the proofs of the past, checked against the chain. Resolves when it was answered. In a
+   * Registers a DID and takes the proofs of the past, checked against the chain. Resolves when it was answered; at once
+   * and `asked` where messages are carried by hand, as do `join`, `leave` and `update`. In a
    * blinded cohort the index goes out alone, and whoever names it first holds it. `disclose` proves control instead, which
    * takes the index from a member that only named it, while it was a leaf of no signal; **the aggregator then learns the
    * DID, its documents and its updates**. Elsewhere every registration does that.
@@ -69,7 +72,7 @@ export interface WalletApi {
     cohort: string;
     disclose?: boolean;
     didSigner?: DidSigner;
-  }): Promise<{ did: string; cohort: string; proven: boolean; signals: number }>;
+  }): Promise<{ did: string; cohort: string; proven: boolean; signals: number; asked?: true }>;
   /**
    * Resolves the DID afresh, signs the patch as its next version, dry-runs it, and sends it to the cohorts (all that hold
    * the DID if left out). `via: 'singleton'` announces it at once by the controller's own beacon, for at most
@@ -101,6 +104,25 @@ export interface WalletApi {
   }): Promise<Resolution>;
   status(): WalletStatus;
 }
+
+/** Messages as files, for wallets that no relay reaches, and beside relays. */
+export interface ByHandApi {
+  /**
+   * Messages of one cohort, or of all, for files, oldest first: those that no relay took and no file has, and requests
+   * that were not answered yet; with `all` every message that is kept (30 days).
+   */
+  compose(request: { cohort?: string } & ComposeRequest): Promise<Composed[]>;
+  /** The files of these events were written: they wait no longer. */
+  composed(request: { events: string[] }): Promise<{ events: number }>;
+  /**
+   * Takes one JSON text of a file, an event or a signed envelope, and does all that follows from it. A request to sign is
+   * left (`held`) unless the process `stays`: the secret nonces of a round live in its memory only.
+   */
+  deliver(request: { text: string; stays: boolean }): Promise<HandIn<HandNews>>;
+}
+
+/** What is told of a message that came by hand. */
+export type HandNews = WalletEvent | { type: 'refused'; text: string };
 
 /** What a wallet can do by the beacon that one DID's controller holds alone. */
 export interface SingletonApi {

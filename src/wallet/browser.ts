@@ -29,6 +29,7 @@ export interface BrowserWalletOptions {
   /** Names the wallet among those of this origin; `default` if left out. One tab at a time has it open. */
   name?: string;
   network: Network;
+  /** None: it connects to nothing, and its messages are carried by hand (`compose`, `deliver`). */
   relays: string[];
   /** Such as `esploraChain({ url })` of a server that allows this origin (CORS). */
   chain: Chain | null;

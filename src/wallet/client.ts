@@ -16,6 +16,7 @@ export interface WalletOptions {
   /** Folder (0700) with wallet.db and keys.json; one process at a time. */
   home: string;
   network: Network;
+  /** None: it connects to nothing, and its messages are carried by hand (`compose`, `deliver`). */
   relays: string[];
   chain: Chain | null;
   log: Log;

@@ -5,6 +5,7 @@ export const KEYS = [
   'network',
   'mainnet',
   'relays',
+  'by_hand',
   'log_level',
   'chain.backend',
   'chain.url',
@@ -90,7 +91,7 @@ const FLAG_WORDS: Readonly<Record<string, boolean>> = { true: true, '1': true, f
 
 function fromText(key: Key, text: string): unknown {
   if (key === 'relays') return text.split(/[\s,]+/).filter(part => part !== '');
-  if (key === 'mainnet') return FLAG_WORDS[text] ?? text;
+  if (key === 'mainnet' || key === 'by_hand') return FLAG_WORDS[text] ?? text;
   return text;
 }
 
@@ -125,6 +126,7 @@ const FLAG_NAMES: Readonly<Record<Key, string>> = {
   network: '--network',
   mainnet: '--mainnet',
   relays: '--relay',
+  by_hand: 'by_hand',
   log_level: '--log-level',
   'chain.backend': '--bitcoind or --esplora',
   'chain.url': '--bitcoind or --esplora',

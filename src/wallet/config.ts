@@ -32,6 +32,7 @@ export interface WalletConfig {
   /** Absolute path of the folder that holds everything. */
   home: string;
   network: Network;
+  /** Empty only where `by_hand` says that messages are carried as files. */
   relays: string[];
   /** Null: the wallet cannot see the chain, and signs nothing new. */
   chain: ChainConfig | null;
@@ -92,8 +93,11 @@ export function walletConfig(home: string, text: string, sources: Sources): Wall
     found.push({ key: 'network', text: `missing; one of ${NETWORKS.join(', ')}` });
   if (network === 'bitcoin' && !mainnet)
     found.push({ key: 'mainnet', text: 'this is real money: network bitcoin needs mainnet = true (--mainnet)' });
-  const relays = read(settings, found, 'relays', schemas.relays);
-  if (!settings.has('relays')) found.push({ key: 'relays', text: 'missing; at least one ws:// or wss:// address' });
+  const byHand = read(settings, found, 'by_hand', schemas.by_hand) ?? false;
+  if (byHand && !settings.has('relays')) settings.set('relays', { value: [], from: 'by_hand', base: home });
+  const relays = read(settings, found, 'relays', byHand ? schemas.anyRelays : schemas.relays);
+  if (!settings.has('relays'))
+    found.push({ key: 'relays', text: 'missing; at least one ws:// or wss:// address, or by_hand = true' });
   const log_level = read(settings, found, 'log_level', schemas.log_level) ?? 'warn';
   const chain = readChain(settings, found);
   if (found.length > 0 || network === undefined || relays === undefined) throw new WalletConfigError(found);
@@ -137,12 +141,16 @@ const isRelay = (text: string): boolean => {
 };
 
 const filled = (what: string) => z.string(what).min(1, what);
-const RELAYS = 'a list of at least one ws:// or wss:// address, without credentials';
+const RELAYS =
+  'a list of at least one ws:// or wss:// address, without credentials; with by_hand = true it may be empty';
+const relays = z.array(z.string(RELAYS).refine(isRelay, RELAYS), RELAYS);
 
 const schemas = {
   network: z.enum(NETWORKS, `one of ${NETWORKS.join(', ')}`),
   mainnet: z.boolean('true or false'),
-  relays: z.array(z.string(RELAYS).refine(isRelay, RELAYS), RELAYS).min(1, RELAYS),
+  relays: relays.min(1, RELAYS),
+  anyRelays: relays,
+  by_hand: z.boolean('true or false'),
   log_level: z.enum(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')}`),
   backend: z.enum(['bitcoind', 'esplora'], 'one of bitcoind, esplora'),
   url: z.string('an http(s) address').refine(isWeb, 'an http:// or https:// address, without credentials'),

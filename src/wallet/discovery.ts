@@ -42,6 +42,11 @@ export async function discoverAdverts(
     else pointers.push(read.pointer);
   };
   const seconds = query.seconds ?? 3;
+  if (relays.length === 0 && query.link === undefined && query.events === undefined)
+    throw new WalletError(
+      'refused',
+      'this wallet uses no relays: give the file or the string that `btcr2-aggregator advert export` made',
+    );
   if (query.link !== undefined) {
     const read = decodeAdvertLink(query.link);
     if (!read.ok) throw new WalletError('refused', read.reason);
@@ -52,6 +57,11 @@ export async function discoverAdverts(
     const filter = { kinds: [ADVERT_KIND], '#t': [ADVERT_TOPIC] };
     await readAdverts(ownRelays(), filter, seconds, event => take(readAdvert(event)));
   }
+  if (relays.length === 0 && pointers.length > 0)
+    throw new WalletError(
+      'refused',
+      'this only says on which relays the advert is, and this wallet uses none: its signed event is needed (advert export --event)',
+    );
   await Promise.all(
     pointers.map(pointer =>
       fetchAdverts({ relays, openSocket, log }, pointer, seconds, event => {

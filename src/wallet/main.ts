@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { runCli } from './cli/index.ts';
 
 // What the wallet writes is its owner's alone, whatever the shell's habit is.
@@ -54,6 +55,7 @@ const code = await runCli(
     err: process.stderr,
     ask: isTerminal ? ask : null,
     askSecret: isTerminal ? askSecret : null,
+    stdin: () => text(process.stdin),
     env: process.env,
     cwd: process.cwd(),
     now: () => Math.floor(Date.now() / 1_000),

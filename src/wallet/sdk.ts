@@ -39,8 +39,16 @@ import { createMail } from '../shell/mail.ts';
 import { signalSource } from '../shell/source.ts';
 import type { WalletStore } from '../store/wallet-store.ts';
 import { createActor } from './actor.ts';
-import { type Announced, type DidSigner, type SingletonApi, type WalletApi, WalletError } from './api.ts';
-import { beaconOf, type MemberBeacon, type Membership, type WalletDid, type WalletEvent } from './core.ts';
+import {
+  type Announced,
+  type ByHandApi,
+  type DidSigner,
+  type HandNews,
+  type SingletonApi,
+  type WalletApi,
+  WalletError,
+} from './api.ts';
+import { beaconOf, type MemberBeacon, type Membership, type WalletDid } from './core.ts';
 import { baseOfNext, firstDocument, holdersOf, methodOf, rivalCohorts, sidecarOf } from './dids.ts';
 import { discoverAdverts } from './discovery.ts';
 import { createOwnBeacon } from './own-beacon.ts';
@@ -49,6 +57,7 @@ import { cohortViews, didViews, missingProofs } from './views.ts';
 
 export interface WalletParts {
   network: Network;
+  /** None: the wallet connects to nothing, and its messages are carried by hand. */
   relays: readonly string[];
   /** Without a view of the chain of its own a wallet signs nothing new. */
   chain: Chain | null;
@@ -74,12 +83,12 @@ export interface WalletTiming {
   readonly lookMs: number;
 }
 
-export interface Wallet extends WalletApi, SingletonApi {
+export interface Wallet extends WalletApi, SingletonApi, ByHandApi {
   /** Connects to the relays and answers rounds by itself from now on. */
   start(): void;
   stop(): Promise<void>;
   /** Tells of everything that is stored, and of what was refused; returns how to stop. */
-  onEvent(listener: (event: WalletEvent | { type: 'refused'; text: string }) => void): () => void;
+  onEvent(listener: (event: HandNews) => void): () => void;
   /** Rejects when the wallet cannot go on, as when the disk is full. */
   failed: Promise<never>;
 }
@@ -102,7 +111,7 @@ export function createWallet(parts: WalletParts): Wallet {
   const { network, store, keys, random, now, log, chain } = parts;
   const timing = { ...TIMING, ...parts.timing };
   const fetchLimits = parts.fetchLimits === undefined ? {} : { fetchLimits: parts.fetchLimits };
-  const listeners = new Set<(event: WalletEvent | { type: 'refused'; text: string }) => void>();
+  const listeners = new Set<(event: HandNews) => void>();
   let net: { relays: Relays; inbox: Inbox; outbox: Outbox } | null = null;
   let fail: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
@@ -154,7 +163,12 @@ export function createWallet(parts: WalletParts): Wallet {
       .flatMap(({ transport, rebinding }) => (rebinding ? [transport, rebinding.transport] : [transport]))
       .filter(keys.has);
 
+  /** Whether messages of a cohort are carried by hand: then no answer is waited for. */
+  const isByHand = (cohort: string): boolean =>
+    parts.relays.length === 0 || actor.state().cohorts.get(cohort)?.relays.length === 0;
+
   function urls(): string[] {
+    if (parts.relays.length === 0) return [];
     return [...new Set([...parts.relays, ...[...actor.state().cohorts.values()].flatMap(({ relays }) => relays)])];
   }
 
@@ -197,6 +211,7 @@ export function createWallet(parts: WalletParts): Wallet {
 
   /** A store that takes nothing more is told to whoever owns the wallet, not thrown out of a timer. */
   function resend(): void {
+    if (parts.relays.length === 0) return;
     try {
       actor.resend();
     } catch (error) {
@@ -309,6 +324,7 @@ export function createWallet(parts: WalletParts): Wallet {
       }),
     );
     await reachRelays();
+    if (isByHand(cohort)) return { cohort, participant_pk };
     const phase = await answer(state => {
       const at = state.cohorts.get(cohort)!.phase;
       return at.name === 'asked' ? undefined : at;
@@ -418,6 +434,10 @@ export function createWallet(parts: WalletParts): Wallet {
     start();
     const proof = { verification_method: method, sig };
     const asking = { type: 'register' as const, cohort, did, proof, sidecar, ...(disclose ? { disclose } : {}) };
+    if (isByHand(cohort)) {
+      refusedBy(await actor.feed(asking));
+      return { did, cohort, proven: false, signals: 0, asked: true };
+    }
     const refusal = await hearRefusal(cohort, did, async () => {
       refusedBy(await actor.feed(asking));
       await answer(({ asked, cohorts }) => {
@@ -449,7 +469,7 @@ export function createWallet(parts: WalletParts): Wallet {
     run: () => Promise<void>,
   ): Promise<{ code: string; text: string } | null> {
     let refusal: { code: string; text: string } | null = null;
-    const listener = (event: WalletEvent | { type: 'refused'; text: string }): void => {
+    const listener = (event: HandNews): void => {
       if (event.type === 'registration_refused' && event.cohort === cohort && event.did === did) refusal = event;
     };
     listeners.add(listener);
@@ -514,7 +534,9 @@ export function createWallet(parts: WalletParts): Wallet {
     const { cohorts } = request;
     const bare = request.bare ? { bare: true } : {};
     refusedBy(await actor.feed({ type: 'submit_update', did, update: signed, document: target, cohorts, ...bare }));
-    const isAsked = cohorts.every(cohort => actor.state().cohorts.get(cohort)?.terms.flow === 'pull');
+    const isAsked = cohorts.every(
+      cohort => isByHand(cohort) || actor.state().cohorts.get(cohort)?.terms.flow === 'pull',
+    );
     const sent = await answer(state => {
       const known = state.dids.get(did)!.updates.find(candidate => candidate.update === signed);
       // In the pull flow it waits for the aggregator to ask.
@@ -564,6 +586,8 @@ export function createWallet(parts: WalletParts): Wallet {
     for (const cohort of last ? cohorts : []) {
       if (last?.cohorts.includes(cohort)) continue;
       await register({ did, cohort, ...(didSigner ? { didSigner } : {}) });
+      // Carried by hand the registration goes before the update, and both are answered in their order.
+      if (isByHand(cohort)) continue;
       await answer(state => {
         const isAsked = [...state.asked.values()].some(a => a.cohort === cohort && a.slot === `register ${did}`);
         return isAsked ? undefined : true;
@@ -663,7 +687,25 @@ export function createWallet(parts: WalletParts): Wallet {
       requireTransport(cohort);
       start();
       refusedBy(await actor.feed({ type: 'leave', cohort, reason: 'the wallet leaves' }));
+      if (isByHand(cohort)) return;
       await answer(state => (state.cohorts.get(cohort)?.phase.name === 'ended' ? true : undefined), 'leaving');
+    },
+    compose: async request => actor.compose(request, net?.relays.urls ?? urls()),
+    async composed({ events }) {
+      actor.composed(events);
+      return { events: events.length };
+    },
+    async deliver({ text, stays }) {
+      try {
+        const result = await actor.deliverByHand(text, stays);
+        // Proofs that are still missing are asked for, and what a status told of is looked up, before the answers are
+        // composed.
+        if (result.outcome === 'taken') await actor.lookAll();
+        return result;
+      } catch (error) {
+        if (error instanceof Error && error.name.startsWith('Store')) fail(error);
+        throw error;
+      }
     },
     createDid,
     register,

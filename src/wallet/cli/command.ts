@@ -60,7 +60,7 @@ export interface Invocation {
 export interface Command {
   /** One word, or two such as `did create`. */
   name: string;
-  /** What stands behind the name, without options: `DID`. */
+  /** What stands behind the name, without options: `DID`; the last may be repeated if it ends in …. */
   arguments: readonly string[];
   summary: string;
   /** Paragraphs for `--help`. */

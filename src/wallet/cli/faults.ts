@@ -1,6 +1,7 @@
 import { ChainError, ChainUnreachable } from '../../chain/index.ts';
 import { DidError } from '../../did/index.ts';
 import { ControlError } from '../../operator/control.ts';
+import { HandFileError } from '../../operator/hand-files.ts';
 import { safeText } from '../../operator/terminal.ts';
 import { KeyFileError } from '../../shell/keystore.ts';
 import { StoreCorrupt, StoreFailed, StoreFull, StoreLocked, StoreVersionError } from '../../store/errors.ts';
@@ -41,6 +42,7 @@ export function complaintOf(error: unknown): Complaint {
   if (error instanceof KeyFileError) return misused('key_file', error.message);
   if (error instanceof DidError) return failed(error.code, error.reason, error.detail);
   if (error instanceof ControlError && error.code === 'bad_path') return misused(error.code, error.message);
+  if (error instanceof HandFileError) return failed(error.code, error.message);
   if (error instanceof WalletError || error instanceof Refused || error instanceof ControlError)
     return failed(error.code, error.message);
   if (error instanceof ChainUnreachable) return failed('chain_unreachable', error.message);

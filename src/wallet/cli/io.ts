@@ -10,6 +10,8 @@ export interface Io {
   ask: ((question: string) => Promise<string>) | null;
   /** The same for a passphrase or the words of a seed: what is typed is not shown. */
   askSecret?: ((question: string) => Promise<string>) | null;
+  /** All of the standard input, for `-`. */
+  stdin?: () => Promise<string>;
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
   /** Unix seconds. */

@@ -29,7 +29,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
   const wanted = command.arguments;
   if (given.length < wanted.length)
     throw new UsageError(`${command.name} needs ${wanted.slice(given.length).join(' and ')}`, command.name);
-  if (given.length > wanted.length)
+  if (given.length > wanted.length && !wanted.at(-1)?.endsWith('…'))
     throw new UsageError(`${command.name} does not take ${JSON.stringify(given[wanted.length])}`, command.name);
   return { wants: 'run', command, flags: values, positionals: given, json };
 }

@@ -1,14 +1,16 @@
-import type { SingletonApi, WalletApi } from '../api.ts';
+import type { ByHandApi, SingletonApi, WalletApi } from '../api.ts';
+
+type Api = WalletApi & SingletonApi & ByHandApi;
 
 type Asked<F> = F extends (...parameters: infer P) => infer R ? (...parameters: P) => Promise<Awaited<R>> : never;
 
 /** A wallet as the commands see it, whether it is open in this process or behind another one's socket. */
 export type WalletPort = {
-  [Method in keyof (WalletApi & SingletonApi)]: Asked<(WalletApi & SingletonApi)[Method]>;
+  [Method in keyof Api]: Asked<Api[Method]>;
 };
 
 /** The port of a wallet that is open in this process. */
-export const localPort = (wallet: WalletApi & SingletonApi): WalletPort => ({
+export const localPort = (wallet: Api): WalletPort => ({
   discover: query => wallet.discover(query),
   join: request => wallet.join(request),
   ready: cohort => wallet.ready(cohort),
@@ -22,4 +24,7 @@ export const localPort = (wallet: WalletApi & SingletonApi): WalletPort => ({
   sidecar: async did => wallet.sidecar(did),
   resolve: request => wallet.resolve(request),
   status: async () => wallet.status(),
+  compose: request => wallet.compose(request),
+  composed: request => wallet.composed(request),
+  deliver: request => wallet.deliver(request),
 });

@@ -64,5 +64,8 @@ export function remotePort(socket: string): WalletPort {
       throw errorOf(answer.error.code, answer.error.message, answer.error.detail);
     },
     status: () => ask('status'),
+    compose: request => ask('compose', request),
+    composed: request => ask('composed', request),
+    deliver: request => ask('deliver', request),
   };
 }

@@ -33,7 +33,7 @@ export function cohortsOf(invocation: Invocation, known: readonly CohortView[]):
 }
 
 /** Tells what was sent where. */
-export function showAnnounced(invocation: Invocation, done: Announced): void {
+export function showAnnounced(invocation: Invocation, done: Announced, isByHand = false): void {
   if (invocation.json) {
     writeJson(invocation, done);
     return;
@@ -48,7 +48,9 @@ export function showAnnounced(invocation: Invocation, done: Announced): void {
   ]);
   if (singleton !== undefined && singleton.text !== null)
     hint(invocation, `the node has not taken it yet: ${singleton.text}; \`btcr2-wallet run\` sends it again`);
-  if (done.state === 'signed' && done.cohorts.length > 0)
+  if (done.state === 'signed' && done.cohorts.length > 0 && isByHand)
+    hint(invocation, 'next: btcr2-wallet compose, and carry what it writes to the aggregator');
+  else if (done.state === 'signed' && done.cohorts.length > 0)
     hint(
       invocation,
       `${done.cohorts.map(shortId).join(', ')} asks for updates: keep \`btcr2-wallet run\` going, it answers with this one`,

@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { NETWORKS } from '../../bitcoin/network.ts';
 import { patchSchema } from '../../did/index.ts';
+import { MAX_ENVELOPE } from '../../messages/index.ts';
 import { readAdvert } from '../../nostr/advert.ts';
 import type { ControlMethods } from '../../operator/control.ts';
 import { Refused } from './command.ts';
 import { complaintOf } from './faults.ts';
 import type { WalletPort } from './port.ts';
 
-/** Adverts of a file and patches of large documents have to fit a request; only the owner can connect. */
-export const SOCKET_LIMITS = { requestChars: 4_194_304 } as const;
+/** Messages of a file, their quotes escaped, and patches of large documents have to fit a request; only the owner can connect. */
+export const SOCKET_LIMITS = { requestChars: 2 * MAX_ENVELOPE + 1_024 } as const;
 
 const text = z.string().max(1_000);
 const advert = z.looseObject({ event: z.unknown() });
@@ -46,6 +47,14 @@ const viaSingleton = {
 };
 const updateRequest = z.strictObject({ did: text, patch: patchSchema, bare: z.boolean().optional(), ...viaSingleton });
 const announceRequest = z.strictObject({ did: text, announcement: text.optional(), ...viaSingleton });
+const composeRequest = z.strictObject({
+  form: z.enum(['encrypted', 'plain']),
+  all: z.boolean().optional(),
+  message: text.optional(),
+  cohort: text.optional(),
+});
+const composedRequest = z.strictObject({ events: z.array(text).max(1_000_000) });
+const deliverRequest = z.strictObject({ text: z.string().max(MAX_ENVELOPE), stays: z.boolean() });
 const resolveRequest = z.strictObject({
   did: text,
   sidecar: z.unknown().optional(),
@@ -86,8 +95,8 @@ async function told<T>(run: () => Promise<T>): Promise<T> {
 }
 
 /**
- * The methods of WalletApi and SingletonApi for a control socket. Parameters are the method's argument, alone or in an
- * array; `ready`, `leave`, `rebind`, `fundingAddress` and `sidecar` take the name itself or an object with it. Refusals have WalletError's codes, and those of
+ * The methods of WalletApi, SingletonApi and ByHandApi for a control socket. Parameters are the method's argument,
+ * alone or in an array; `ready`, `leave`, `rebind`, `fundingAddress` and `sidecar` take the name itself or an object with it. Refusals have WalletError's codes, and those of
  * did:btcr2 in lower case. `ping` tells that the wallet is held; `tryResolve` is `resolve` with failures as values, which
  * keep their detail.
  */
@@ -118,6 +127,9 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
       }
     },
     status: async () => port.status(),
+    compose: async params => port.compose(defined(take(composeRequest, params))),
+    composed: async params => port.composed(take(composedRequest, params)),
+    deliver: async params => port.deliver(take(deliverRequest, params)),
   };
   return Object.fromEntries(
     Object.entries(methods).map(([name, run]) => [name, (params: unknown) => told(() => run(params))]),

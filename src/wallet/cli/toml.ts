@@ -30,6 +30,8 @@ export function tomlOf({ network, mainnet, relays, chain }: NewConfig): string {
     '',
     '# Nostr relays that adverts are looked for on. A cohort is reached on the relays of its advert as well.',
     `relays = [${relays.map(quoted).join(', ')}]`,
+    '# No relay is needed: messages are carried as files (btcr2-wallet compose, deliver).',
+    `${relays.length === 0 ? '' : '# '}by_hand = true`,
     '',
     '# debug, info, warn or error; goes to standard error.',
     'log_level = "warn"',

@@ -1,5 +1,7 @@
 import type { Command } from '../command.ts';
 import { announce } from './announce.ts';
+import { compose } from './compose.ts';
+import { deliver } from './deliver.ts';
 import { didCreate } from './did-create.ts';
 import { didList } from './did-list.ts';
 import { discover } from './discover.ts';
@@ -32,6 +34,8 @@ export const COMMANDS: readonly Command[] = [
   announce,
   funding,
   run,
+  compose,
+  deliver,
   status,
   sidecar,
   resolve,

@@ -35,6 +35,7 @@ export const init: Command = {
     network: { type: 'string', value: 'NET', help: 'bitcoin, signet, regtest, testnet3, testnet4 or mutinynet' },
     mainnet: { type: 'boolean', help: 'needed for --network bitcoin: this is real money' },
     relay: { type: 'string', multiple: true, value: 'URL', help: 'Nostr relay; may be given more than once' },
+    'by-hand': { type: 'boolean', help: 'no relay: messages are carried as files, see compose and deliver' },
     seed: { type: 'boolean', help: 'make a seed of 24 words that restores all but cohort keys' },
     restore: { type: 'boolean', help: 'make the keys from the words of a seed' },
     'words-file': { type: 'string', value: 'FILE', help: 'file (mode 0600) for the words, instead of the terminal' },
@@ -54,7 +55,11 @@ export const init: Command = {
     const bitcoind = textFlag(invocation, 'bitcoind');
     const esplora = textFlag(invocation, 'esplora');
     if (network === undefined) throw new UsageError('init needs --network', 'init');
-    if (relays.length === 0) throw new UsageError('init needs at least one --relay', 'init');
+    const byHand = isSet(invocation, 'by-hand');
+    if (relays.length === 0 && !byHand)
+      throw new UsageError('init needs at least one --relay, or --by-hand for a wallet without any', 'init');
+    if (relays.length > 0 && byHand)
+      throw new UsageError('--by-hand is for a wallet without relays: without --relay', 'init');
     if ((bitcoind === undefined) === (esplora === undefined))
       throw new UsageError('init needs one of --bitcoind and --esplora', 'init');
     const file = (name: string): string | undefined => {
@@ -108,7 +113,10 @@ export const init: Command = {
     if (shown !== null)
       hint(invocation, 'write these words down: they are shown this once, and whoever has them has the keys');
     if (passphrase === undefined) hint(invocation, 'keys.json is plain text; to lock it: btcr2-wallet passwd');
-    hint(invocation, 'next: btcr2-wallet discover');
+    hint(
+      invocation,
+      byHand ? 'next: btcr2-wallet join FILE, with an advert in a file or a string' : 'next: btcr2-wallet discover',
+    );
     return EXIT.ok;
   },
 };

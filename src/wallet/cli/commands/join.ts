@@ -46,7 +46,7 @@ export const join: Command = {
       throw new UsageError('join asks before it agrees to anything: give --yes where nobody can be asked', 'join');
     const scheme = schemeFlag(invocation);
     const { source, reference } = sourceOfWord(invocation, invocation.positionals[0]!);
-    return withWallet(invocation, { online: true }, async ({ port, isRunning }) => {
+    return withWallet(invocation, { online: true }, async ({ port, config, isRunning }) => {
       const adverts = await findAdverts(invocation, port, source, { all: true });
       const { advert } = reference === null ? onlyAdvert(adverts) : findAdvert(reference, adverts);
       refuseOver(advert, invocation.io.now());
@@ -60,11 +60,16 @@ export const join: Command = {
         ...(invite === undefined ? {} : { invite }),
         ...(scheme === undefined ? {} : { scheme }),
       });
+      const isByHand = config.relays.length === 0 || advert.relays.length === 0;
+      if (isByHand && isSet(invocation, 'wait'))
+        throw new UsageError('--wait waits for what is carried by hand: deliver it instead', 'join');
       const seat = await waiting(invocation, "waiting for the aggregator's answer", joining);
-      if (!json) writeLines(invocation, [`joined ${advert.terms.id} as ${seat.participant_pk}`]);
+      const done = isByHand ? 'asked to join' : 'joined';
+      if (!json) writeLines(invocation, [`${done} ${advert.terms.id} as ${seat.participant_pk}`]);
       if (!isSet(invocation, 'wait')) {
         if (json) writeJson(invocation, { ...seat, advert_id: advert.terms.id, a_year: yearlyCost(advert.terms) });
-        if (!isRunning)
+        if (isByHand) hint(invocation, 'next: btcr2-wallet compose, and carry the opt_in to the aggregator');
+        else if (!isRunning)
           hint(invocation, 'now keep `btcr2-wallet run` going: the cohort needs the answers of every member');
         return EXIT.ok;
       }

@@ -1,5 +1,5 @@
 import { type Command, EXIT, NETWORKING } from '../command.ts';
-import { waiting, writeJson, writeLines } from '../io.ts';
+import { hint, waiting, writeJson, writeLines } from '../io.ts';
 import { withWallet } from '../open.ts';
 import { findCohort } from '../refs.ts';
 
@@ -13,11 +13,14 @@ export const leave: Command = {
   ].join('\n'),
   options: NETWORKING,
   run: invocation =>
-    withWallet(invocation, { online: true }, async ({ port }) => {
+    withWallet(invocation, { online: true }, async ({ port, config }) => {
       const { cohort, advert_id } = findCohort(invocation.positionals[0]!, (await port.status()).cohorts);
       await waiting(invocation, "waiting for the aggregator's answer", port.leave(cohort));
-      if (invocation.json) writeJson(invocation, { cohort, advert_id, left: true });
-      else writeLines(invocation, [`left ${advert_id}`]);
+      const after = (await port.status()).cohorts.find(view => view.cohort === cohort);
+      const left = config.relays.length > 0 || after?.phase === 'ended';
+      if (invocation.json) writeJson(invocation, { cohort, advert_id, left });
+      else writeLines(invocation, [left ? `left ${advert_id}` : `asked to leave ${advert_id}`]);
+      if (!left) hint(invocation, 'next: btcr2-wallet compose, and carry the leave to the aggregator');
       return EXIT.ok;
     }),
 };

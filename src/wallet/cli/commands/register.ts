@@ -34,7 +34,10 @@ export const register: Command = {
       const asking = port.register({ did: own.did, cohort: cohort.cohort, ...(disclose ? { disclose } : {}) });
       const done = await waiting(invocation, "waiting for the aggregator's answer", asking);
       if (invocation.json) writeJson(invocation, { ...done, advert_id: cohort.advert_id });
-      else
+      else if (done.asked) {
+        writeLines(invocation, [`asked to register ${done.did} in ${cohort.advert_id}`]);
+        hint(invocation, 'next: btcr2-wallet compose, and carry the did_registration to the aggregator');
+      } else
         writeLines(invocation, [
           `registered ${done.did} in ${cohort.advert_id}${done.proven ? '' : ' provisionally, without proof of control'}` +
             (done.signals === 0 ? '' : `; proofs of ${plural(done.signals, 'earlier signal')} taken`),

@@ -55,7 +55,7 @@ function announce(invocation: Invocation, { home, network, relays, chain }: Retu
     writeJson(invocation, { type: 'running', pid: process.pid, home, socket, network, relays, chain: backend });
   else
     writeLines(invocation, [
-      `wallet ${home} is running on ${network}: ${relays.join(', ')}; ${backend === null ? 'no view of the chain, so nothing new is signed' : `chain by ${backend}`}`,
+      `wallet ${home} is running on ${network}: ${relays.length === 0 ? 'no relays, messages are carried by hand (compose, deliver)' : relays.join(', ')}; ${backend === null ? 'no view of the chain, so nothing new is signed' : `chain by ${backend}`}`,
     ]);
 }
 

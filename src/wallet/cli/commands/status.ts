@@ -55,6 +55,7 @@ function statusText(
           ? { text: `${url} ${connected ? 'connected' : 'not connected'}`, style: connected ? 'green' : 'yellow' }
           : url,
       ]),
+      ['relays', relays.length === 0 ? 'none: messages are carried by hand' : null],
       ['chain', `${chain.kind}${chain.height === null ? '' : `, block ${thousands(chain.height)}`}`],
     ],
     paint,

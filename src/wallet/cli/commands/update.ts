@@ -32,12 +32,13 @@ export const update: Command = {
     const via = viaOf(invocation, 'update');
     if (bare && via.via !== undefined)
       throw new UsageError('--bare is about what a cohort is told, and --via singleton tells none', 'update');
-    return withWallet(invocation, { online: true }, async ({ port }) => {
+    return withWallet(invocation, { online: true }, async ({ port, config }) => {
       const status = await port.status();
       const { did } = findDid(invocation.positionals[0]!, status.dids);
       const where = { ...cohortsOf(invocation, status.cohorts), ...via };
       const sending = port.update({ did, patch, ...where, ...(bare ? { bare } : {}) });
-      showAnnounced(invocation, await waiting(invocation, 'sending the update', sending));
+      const done = await waiting(invocation, 'sending the update', sending);
+      showAnnounced(invocation, done, config.relays.length === 0);
       return EXIT.ok;
     });
   },
