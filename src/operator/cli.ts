@@ -16,13 +16,13 @@ import { PROGRAM, TERM_FLAGS } from './commands.ts';
 import { ControlError, callControl } from './control.ts';
 import type { Finding } from './doctor.ts';
 import { EXIT } from './exit.ts';
-import { deliverAll, hasFailed, readSources, textOf, wordsOf, writeComposed } from './hand-files.ts';
+import { deliverAll, hasFailed, readSources, reportOf, textOf, tidy, writeComposed } from './hand-files.ts';
 import type { InitResult } from './init.ts';
 import type { LockResult } from './lock-keys.ts';
 import { createLogger } from './logger.ts';
 import { qrText } from './qr.ts';
 import { controlPath, type RunOptions, runDaemon, type StartDaemon } from './run.ts';
-import { type Out, painter, type Style, safeText, wantsColour, withProgress } from './terminal.ts';
+import { type Out, painter, plural, type Style, safeText, wantsColour, withProgress } from './terminal.ts';
 import {
   advertTable,
   advertView,
@@ -252,7 +252,7 @@ export async function runCli(world: CliWorld): Promise<number> {
       case 'compose':
         return composeFiles(call, given);
       case 'deliver':
-        return deliverFiles(call, operands);
+        return deliverFiles(call, operands, given);
       default:
         throw new UsageError(`there is no command "${name}"`);
     }
@@ -295,7 +295,7 @@ export async function runCli(world: CliWorld): Promise<number> {
     });
     const to = given.text('to') ?? '.';
     if (to === '-' && isJson) throw new UsageError('--to - prints the messages themselves: without --json');
-    const files = to === '-' ? null : composed.map(one => writeComposed(resolve(world.cwd, to), one));
+    const files = to === '-' ? null : composed.map(one => writeComposed(to, world.cwd, one));
     if (to === '-') stdout.write(composed.map(textOf).join(''));
     // Only what is written counts as written.
     await call('composed', { events: composed.flatMap(({ events }) => events) });
@@ -310,17 +310,27 @@ export async function runCli(world: CliWorld): Promise<number> {
     return EXIT.ok;
   }
 
-  async function deliverFiles(call: Call, words: readonly string[]): Promise<number> {
+  async function deliverFiles(call: Call, words: readonly string[], given: Given): Promise<number> {
     const sources = await readSources(words, { cwd: world.cwd, stdin: world.stdin });
     const delivered = await deliverAll(sources, text => call('deliver', { text }));
+    if (given.has('tidy')) tidy(delivered, world.cwd);
     print(delivered, all =>
-      all
-        .flatMap(({ file, results }) => results.map(result => `${file}: ${wordsOf(result, told => told)}`))
-        .map(line => `${safeText(line)}\n`)
+      reportOf(all, told => told)
+        .map(line => `${line}\n`)
         .join(''),
     );
-    if (!isJson && delivered.length === 0) stderr.write('no files there\n');
+    if (!isJson) stderr.write(`${delivered.length === 0 ? 'no files there' : await nextOf(call)}\n`);
     return delivered.some(hasFailed) ? EXIT.failed : EXIT.ok;
+  }
+
+  /** What waits to be carried back, for a person. */
+  async function nextOf(call: Call): Promise<string> {
+    const waiting: string[] = [];
+    for (const { cohort, advert_id } of await call('cohortList')) {
+      const composed = await call('compose', { cohort, form: 'encrypted' });
+      if (composed.length > 0) waiting.push(`${plural(composed.length, 'message')} of ${safeText(advert_id)}`);
+    }
+    return waiting.length === 0 ? 'nothing to carry back' : `next: btcr2-aggregator compose: ${waiting.join(', ')}`;
   }
 
   function exportAdvert(advert: AdvertExport, given: Given): number {

@@ -259,6 +259,7 @@ own came by hand are written, and to every member where there is no relay (by_ha
     {
       name: 'deliver',
       operands: 'FILE…',
+      options: { tidy: { help: 'Delete the files that were taken; what others are to take, or was refused, stays.' } },
       summary: 'Take messages from files, folders, or - for the standard input.',
       text: `One line a file says what became of it. What is repeated is answered as before, and what is refused stops nothing
 else. Files may come in any order. Exit code 1 if a file was refused or is not whole; in a folder, what is for somebody else is

@@ -1,18 +1,9 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { MAX_CARRIED, splitCarried } from '../nostr/carried.ts';
 import type { Composed, HandIn } from '../shell/by-hand.ts';
+import { plural, safeText } from './terminal.ts';
+import { writeWholeFile } from './whole-file.ts';
 
 /** A folder or file of carried messages that cannot be read or written at all. */
 export class HandFileError extends Error {
@@ -149,8 +140,31 @@ export const hasFailed = ({ isFound, results }: Delivered<unknown>): boolean =>
       outcome === 'refused' || outcome === 'partial' || outcome === 'held' || (outcome === 'not_ours' && !isFound),
   );
 
+/** The lines of a delivery for a person: a line a file, and in one line each what of a folder was known or is for others. */
+export function reportOf<Told>(delivered: readonly Delivered<Told>[], tell: (told: Told) => string | null): string[] {
+  const isQuiet = (one: Delivered<Told>, outcome: 'again' | 'not_ours'): boolean =>
+    one.isFound && one.results.length > 0 && one.results.every(result => result.outcome === outcome);
+  const known = delivered.filter(one => isQuiet(one, 'again')).length;
+  const others = delivered.filter(one => isQuiet(one, 'not_ours')).length;
+  return [
+    ...delivered
+      .filter(one => !isQuiet(one, 'again') && !isQuiet(one, 'not_ours'))
+      .flatMap(({ file, results }) => results.map(result => safeText(`${file}: ${wordsOf(result, tell)}`))),
+    ...(known === 0 ? [] : [`${plural(known, 'file')} known already; --tidy deletes what was taken`]),
+    ...(others === 0 ? [] : [`${plural(others, 'file')} passed over: for others, or written here`]),
+  ];
+}
+
+/** Deletes the files that were taken, or were before; what others are to take, and what was refused, stays. */
+export function tidy(delivered: readonly Delivered<unknown>[], cwd: string): void {
+  for (const { file, results } of delivered) {
+    const isOver = results.every(({ outcome }) => outcome === 'taken' || outcome === 'again');
+    if (file !== '-' && results.length > 0 && isOver) rmSync(resolve(cwd, file), { force: true });
+  }
+}
+
 /** One result in words, to stand behind the name of its file. */
-export function wordsOf<Told>(result: HandIn<Told>, tell: (told: Told) => string | null): string {
+function wordsOf<Told>(result: HandIn<Told>, tell: (told: Told) => string | null): string {
   switch (result.outcome) {
     case 'taken': {
       const told = result.told.map(tell).filter(text => text !== null);
@@ -159,7 +173,7 @@ export function wordsOf<Told>(result: HandIn<Told>, tell: (told: Told) => string
     case 'idle':
       return `nothing to do: ${nameOf(result.message)}: ${result.text}`;
     case 'again':
-      return `known: ${nameOf(result.message)} was answered before; its answer waits to be composed again`;
+      return `known: ${nameOf(result.message)} ${result.text}`;
     case 'held':
       return `not taken: ${nameOf(result.message)}: ${result.text}`;
     case 'partial':
@@ -177,24 +191,17 @@ export const textOf = ({ lines }: Composed): string => lines.map(line => `${line
 
 /**
  * Writes a message to a file of its own (mode 0600) in a folder, which is made if it is not there: as a whole, on the
- * disk when this returns. The same message is written over itself. Returns the path. Throws HandFileError.
+ * disk when this returns. The same message is written over itself. Returns the path, beginning as the folder was named.
+ * Throws HandFileError.
  */
-export function writeComposed(folder: string, composed: Composed): string {
+export function writeComposed(named: string, cwd: string, composed: Composed): string {
+  const folder = resolve(cwd, named);
   const path = join(folder, composed.name);
-  const next = join(folder, `.${composed.name}.${process.pid}`);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const handle = openSync(next, 'w', 0o600);
-    try {
-      writeFileSync(handle, textOf(composed));
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(next, path);
-    return path;
+    writeWholeFile(path, textOf(composed));
+    return join(named, composed.name);
   } catch (error) {
-    rmSync(next, { force: true });
     throw new HandFileError(`${path} cannot be written (${codeOf(error)})`);
   }
 }

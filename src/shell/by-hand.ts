@@ -44,8 +44,8 @@ export type HandIn<Told = never> =
   | { outcome: 'taken'; message: Brief; told: Told[] }
   /** It was understood, and nothing followed: it came before, or its time is over, or not come. */
   | { outcome: 'idle'; message: Brief; text: string }
-  /** It was answered before: the stored answer waits to be composed again. */
-  | { outcome: 'again'; message: Brief }
+  /** It came before, and nothing is done twice. */
+  | { outcome: 'again'; message: Brief; text: string }
   /** It has to be delivered to a process that stays. */
   | { outcome: 'held'; message: Brief; text: string }
   /** A part of a larger message, of which others are missing yet. */
@@ -62,6 +62,16 @@ export const briefOf = ({ id, type, seq, from, to, cohort, created_at }: Envelop
   to,
   cohort,
   created_at,
+});
+
+/**
+ * Told of a message that was taken by hand before. Its id stands among those of the events that were dealt with: read
+ * from a shared folder again and again, it would be answered anew each time.
+ */
+export const takenBefore = (message: Brief): HandIn => ({
+  outcome: 'again',
+  message,
+  text: 'was taken before; what followed from it can be composed by --all',
 });
 
 /** What an envelope that cannot be read is refused by. */

@@ -25,6 +25,7 @@ import {
   type HandIn,
   isMeant,
   refusedRead,
+  takenBefore,
 } from './by-hand.ts';
 import { checkControl } from './control-check.ts';
 import type { Eye } from './eye.ts';
@@ -125,8 +126,9 @@ export function createHost(options: HostOptions): Host {
   const cohortOfTransport = new Map<string, string>();
   const views = new Map<string, ChainView>();
   const failed = new Set<string>();
-  /** What a message that came by hand was answered with at once, in words. */
-  let answeredWith: string[] | null = null;
+  /** Answers in words, by the message that they answer, while one that came by hand is dealt with. */
+  let answeredWith: Map<string, string[]> | null = null;
+  let underway = 0;
   const checking = new Map<string, Promise<void>>();
   const sequences = new Map<string, number>();
   const lookups = new Map<string, Promise<void>>();
@@ -225,7 +227,8 @@ export function createHost(options: HostOptions): Host {
           const scheme = schemeFor(cohort, state!, to, heard);
           const { items } = mail.seal({ from, to, cohort, message, session, in_reply_to, seq: ++seq, scheme }, at);
           outbox.push(...items);
-          if (in_reply_to !== undefined) answeredWith?.push(wordsOf(message));
+          if (in_reply_to !== undefined)
+            answeredWith?.set(in_reply_to, [...(answeredWith.get(in_reply_to) ?? []), wordsOf(message)]);
           if (in_reply_to !== undefined) {
             const key = answerKey(to, in_reply_to);
             answers.set(key, [...(answers.get(key) ?? []), ...items.map(item => item.id)]);
@@ -351,7 +354,8 @@ export function createHost(options: HostOptions): Host {
     if (cohort === undefined) return;
     const outcome = take(cohort, event, to);
     if (outcome.outcome === 'partial') return 'again';
-    if ('text' in outcome) log('debug', 'dropped', { cohort, event: event.id, reason: outcome.text });
+    if (outcome.outcome !== 'again' && 'text' in outcome)
+      log('debug', 'dropped', { cohort, event: event.id, reason: outcome.text });
   }
 
   function take(cohort: string, event: NostrEvent, to: string, byHand = false): HandIn {
@@ -378,7 +382,9 @@ export function createHost(options: HostOptions): Host {
     if (known) {
       store.requeue(known.map(answer => answer.id));
       options.onStored();
-      return read.ok ? { outcome: 'again', message: briefOf(read.envelope) } : refusedRead(read);
+      if (!read.ok) return refusedRead(read);
+      const text = 'was answered before; the same answer waits to be composed';
+      return { outcome: 'again', message: briefOf(read.envelope), text };
     }
     // Who asks for a seat has none yet, and must learn which field was wrong.
     const asksToEnter = sender.type === 'opt_in' || sender.type === 'rebind';
@@ -403,12 +409,13 @@ export function createHost(options: HostOptions): Host {
       });
       return { outcome: 'refused', field: 'cohort', text };
     }
+    const message = briefOf(envelope);
+    if (byHand && store.hasSeen(envelope.id)) return takenBefore(message);
     const drop = feed(
       cohort,
       { type: 'message', envelope, admission: options.admission(state.advert.terms.id) },
-      { eventIds, heard },
+      { eventIds: byHand ? [...eventIds, envelope.id] : eventIds, heard },
     );
-    const message = briefOf(envelope);
     return drop === null ? { outcome: 'taken', message, told: [] } : { outcome: 'idle', message, text: drop };
   }
 
@@ -475,16 +482,16 @@ export function createHost(options: HostOptions): Host {
     feed: (cohort, input) => feed(cohort, input),
     deliver,
     async deliverByHand(text) {
-      const told: string[] = [];
-      answeredWith = told;
-      let result: HandIn;
+      answeredWith ??= new Map();
+      const answers = answeredWith;
+      underway++;
       try {
-        result = takeByHand(text);
+        const result = takeByHand(text);
+        await Promise.all(checking.values());
+        return result.outcome === 'taken' ? { ...result, told: answers.get(result.message.id) ?? [] } : result;
       } finally {
-        answeredWith = null;
+        if (--underway === 0) answeredWith = null;
       }
-      await Promise.all(checking.values());
-      return result.outcome === 'taken' ? { ...result, told } : result;
     },
     compose(cohort, { form, all = false, message: which, member, toAll }) {
       const { transport_key } = states.get(cohort)!.advert.terms;

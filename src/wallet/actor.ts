@@ -12,6 +12,7 @@ import {
   type HandIn,
   isMeant,
   refusedRead,
+  takenBefore,
 } from '../shell/by-hand.ts';
 import type { Eye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
@@ -131,7 +132,8 @@ export function createActor(options: ActorOptions): Actor {
         if (eventIds.length > 0) log('warn', 'refused', { text });
         tell({ type: 'refused', text });
       }
-      if (seen.length > 0) store.commit({ seen });
+      // By hand it may come in a wrong order, and again: what nothing followed from is not dealt with.
+      if (seen.length > 0 && listener === null) store.commit({ seen });
       return text;
     }
     const events = [...decision.events];
@@ -395,11 +397,12 @@ export function createActor(options: ActorOptions): Actor {
         text: 'nonces live in the memory of one process: start `btcr2-wallet run`, and deliver this again beside it',
       };
     return inTurn(async () => {
+      if (store.hasSeen(envelope.id)) return takenBefore(message);
       const chain = await viewFor(envelope);
       const told: HandNews[] = [];
       listener = told;
       try {
-        const drop = await stored(step({ type: 'message', envelope }, chain, eventIds));
+        const drop = await stored(step({ type: 'message', envelope }, chain, [...eventIds, envelope.id]));
         if (drop === null) return { outcome: 'taken', message, told };
         const isRefused = told.some(({ type }) => type === 'refused');
         return isRefused ? no('body', drop) : { outcome: 'idle', message, text: drop };

@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { writeWholeFile } from '../../operator/whole-file.ts';
 import { Refused } from './command.ts';
 
 /** A sidecar of a thousand DIDs over years is smaller. */
@@ -36,18 +37,9 @@ export function readJsonFile(path: string): unknown {
 
 /** Writes a file (mode 0600) as a whole or not at all, over one that is there. Throws Refused `cannot_write`. */
 export function replaceFile(path: string, text: string): void {
-  const next = `${path}.${process.pid}.new`;
   try {
-    const handle = openSync(next, 'wx', 0o600);
-    try {
-      writeFileSync(handle, text);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(next, path);
+    writeWholeFile(path, text);
   } catch (error) {
-    rmSync(next, { force: true });
     throw new Refused('cannot_write', `${path} cannot be written (${codeOf(error)})`);
   }
 }

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { textOf, writeComposed } from '../../../operator/hand-files.ts';
 import { plural, safeText } from '../../../operator/terminal.ts';
 import { type Command, EXIT, isSet, NETWORKING, textFlag, UsageError } from '../command.ts';
@@ -37,7 +36,7 @@ export const compose: Command = {
         ...(message === undefined ? {} : { message }),
         ...(named === undefined ? {} : { cohort: findCohort(named, cohorts).cohort }),
       });
-      const files = to === '-' ? [] : composed.map(one => writeComposed(resolve(io.cwd, to), one));
+      const files = to === '-' ? [] : composed.map(one => writeComposed(to, io.cwd, one));
       if (to === '-') io.out.write(composed.map(textOf).join(''));
       // Only what is written counts as written.
       await port.composed({ events: composed.flatMap(({ events }) => events) });

@@ -1,7 +1,7 @@
-import { type Delivered, deliverAll, hasFailed, readSources, wordsOf } from '../../../operator/hand-files.ts';
-import { plural, safeText } from '../../../operator/terminal.ts';
+import { type Delivered, deliverAll, hasFailed, readSources, reportOf, tidy } from '../../../operator/hand-files.ts';
+import { plural } from '../../../operator/terminal.ts';
 import type { HandNews } from '../../api.ts';
-import { type Command, EXIT, NETWORKING } from '../command.ts';
+import { type Command, EXIT, isSet, NETWORKING } from '../command.ts';
 import { hint, waiting, writeJson, writeLines } from '../io.ts';
 import { cohortOf, describeNews } from '../news.ts';
 import { withWallet } from '../open.ts';
@@ -20,13 +20,17 @@ export const deliver: Command = {
     '',
     'Exit code 1 if a file was refused, was not whole, or has to be delivered again.',
   ].join('\n'),
-  options: NETWORKING,
+  options: {
+    tidy: { type: 'boolean', help: 'delete the files that were taken; what others are to take, or was refused, stays' },
+    ...NETWORKING,
+  },
   async run(invocation) {
     const { io, json } = invocation;
     const sources = await readSources(invocation.positionals, { cwd: io.cwd, stdin: io.stdin });
     return withWallet(invocation, { online: false }, async ({ port, isRunning }) => {
       const work = deliverAll(sources, text => port.deliver({ text, stays: isRunning }));
       const delivered = await waiting(invocation, 'delivering', work);
+      if (isSet(invocation, 'tidy')) tidy(delivered, io.cwd);
       const waits = await port.compose({ form: 'encrypted' });
       const failed = delivered.some(hasFailed);
       if (json)
@@ -53,5 +57,5 @@ async function linesOf(delivered: readonly Delivered<HandNews>[], port: WalletPo
     const cohort = cohorts.find(view => view.cohort === cohortOf(news));
     return describeNews(news, cohort, did => dids.find(own => own.did === did)?.name ?? did);
   };
-  return delivered.flatMap(({ file, results }) => results.map(result => safeText(`${file}: ${wordsOf(result, tell)}`)));
+  return reportOf(delivered, tell);
 }
