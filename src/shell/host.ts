@@ -268,7 +268,12 @@ export function createHost(options: HostOptions): Host {
 
   /** Repeats what is due until nothing is: every step is a commit of its own, so a crash between two loses nothing. */
   function settle(cohort: string): void {
-    if (!options.isHearing() || failed.has(cohort)) return;
+    if (failed.has(cohort)) return;
+    if (!options.isHearing()) {
+      // What came by hand is answered all the same: only what hangs on time stands still.
+      startChecks(cohort);
+      return;
+    }
     for (let i = 0; i < MAX_STEPS; i++)
       if (!step(cohort, { type: 'advance' }).changed) {
         startChecks(cohort);

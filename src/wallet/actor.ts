@@ -387,7 +387,8 @@ export function createActor(options: ActorOptions): Actor {
     const no = (field: string, text: string): HandIn => ({ outcome: 'refused', field, text });
     if (envelope.created_at > now() + MAX_SKEW) return no('created_at', 'dated in the future');
     const membership = state.cohorts.get(envelope.cohort);
-    if (!membership || membership.transport !== envelope.to) return no('cohort', 'is no cohort of this wallet');
+    const own = [membership?.transport, membership?.rebinding?.transport];
+    if (!membership || !own.includes(envelope.to)) return no('cohort', 'is no cohort of this wallet');
     if (envelope.from !== membership.terms.transport_key)
       return no('from', 'is not the transport key of the advert that was agreed to');
     if (envelope.type === 'authorize_beacon_signal_request' && !stays)
@@ -463,6 +464,8 @@ export function createActor(options: ActorOptions): Actor {
       return composeAll(store.outbox.letters(now()), mail, {
         form,
         wants({ message, isWaiting, rows }) {
+          // What went out by a key that is lost cannot be read back; a rebind sends what matters of it again.
+          if (!rows.some(({ event, letter }) => letter !== null || keys.has(event.pubkey))) return false;
           if (which !== undefined || all || isUnanswered(message)) return true;
           const isTaken = relays.some(url => rows.every(({ pending }) => !pending.includes(url)));
           return isWaiting && !isTaken;

@@ -676,6 +676,7 @@ export function createWallet(parts: WalletParts): Wallet {
       if (!member) throw new WalletError('unknown_cohort', `this wallet is in no cohort ${cohort}`);
       const transport_key = await askRebind({ actor, keys, random, now }, member);
       await reachRelays();
+      if (isByHand(cohort)) return { cohort, transport_key };
       const { refused } = await answer(
         state => rebindOutcome(state.cohorts.get(cohort)!, transport_key),
         'the new transport key',

@@ -207,7 +207,7 @@ describe('what is wrong is told by its key, with what is allowed', () => {
 
 describe('relays', () => {
   const files: [name: string, text: string, expected: RegExp][] = [
-    ['empty list', '{"relays": []}', /relays\.json: has to name at least one relay/],
+    ['empty list', '{"relays": []}', /relays\.json: has to name at least one relay.*by_hand = true/],
     ['http', '{"relays": ["https://relay.example"]}', /relays\.json\[0\]: has to be a ws:\/\/ or wss:\/\/ address/],
     ['no text', '[1]', /relays\.json\[0\]: has to be a ws/],
     ['a login in the address', '["wss://me:hunter2@relay.example"]', /\[0\]: .* without user and password$/],
@@ -219,6 +219,27 @@ describe('relays', () => {
     folder = makeFolder();
     folder.write('relays.json', text);
     expect(folder.problems()).toEqual([expect.stringMatching(expected)]);
+  });
+
+  test.each([
+    ['an empty list', '{"relays": []}', BASE],
+    ['an empty setting', '[]', `relays = []\n${BASE}`],
+    ['no file', null, `relays_file = "none.json"\n${BASE}`],
+  ])('%s is no fault where messages are carried by hand', (_, text, toml) => {
+    folder = makeFolder(`by_hand = true\n${toml}`);
+    if (text !== null) folder.write('relays.json', text);
+    expect(folder.load().relays).toEqual([]);
+    folder = makeFolder(`by_hand = false\n${toml}`);
+    if (text !== null) folder.write('relays.json', text);
+    expect(folder.problems()).toHaveLength(1);
+  });
+  test('by hand a relay that is named is used, and a wrong one is refused', () => {
+    folder = makeFolder(`by_hand = true\n${BASE}`);
+    expect(folder.load().relays).toEqual(['ws://127.0.0.1:7777']);
+    folder.write('relays.json', '["http://a"]');
+    expect(folder.problems()).toEqual([expect.stringMatching(/relays\.json\[0\]: has to be a ws/)]);
+    folder = makeFolder(`by_hand = "yes"\n${BASE}`);
+    expect(folder.problems()).toEqual([expect.stringMatching(/^by_hand: /)]);
   });
 
   test('a missing file', () => {

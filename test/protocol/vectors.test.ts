@@ -12,7 +12,7 @@ beforeAll(async () => {
   ({ files, scenes } = await makeVectors());
   if (process.env.BTCR2_WRITE_VECTORS)
     for (const [name, json] of Object.entries(files)) writeFileSync(new URL(name, folder), text(json));
-});
+}, 180_000);
 
 test('the vectors are made again byte for byte (BTCR2_WRITE_VECTORS=1 writes them)', () => {
   expect(

@@ -67,6 +67,13 @@ describe('precedence', () => {
     expect(config.relays).toEqual(['ws://127.0.0.1:7004']);
     expect(config.log_level).toBe('debug');
   });
+  test('by hand no relay is needed, and one that is named is used', () => {
+    const byHand = GOOD.replace(/relays.*/, 'by_hand = true');
+    expect(read(byHand).relays).toEqual([]);
+    expect(read(GOOD.replace(/relays.*/, 'by_hand = true\nrelays = []')).relays).toEqual([]);
+    expect(read(GOOD.replace(/relays.*/, 'relays = []'), {}, { BTCR2_WALLET_BY_HAND: 'true' }).relays).toEqual([]);
+    expect(read(byHand, { relay: ['ws://127.0.0.1:7004'] }).relays).toEqual(['ws://127.0.0.1:7004']);
+  });
   test('an empty variable is none', () => {
     expect(read(GOOD, {}, { BTCR2_WALLET_RELAYS: '' }).relays).toEqual(['ws://127.0.0.1:7001']);
   });
@@ -103,7 +110,8 @@ describe('what is wrong is named by its key', () => {
     ['another network', line('"regtest"', '"mainnet"'), 'network', /one of bitcoin, signet/],
     ['mainnet without saying so', line('"regtest"', '"bitcoin"'), 'mainnet', /mainnet = true/],
     ['no relays', line(/relays.*/, ''), 'relays', /missing/],
-    ['an empty list of relays', line(/relays.*/, 'relays = []'), 'relays', /at least one/],
+    ['an empty list of relays', line(/relays.*/, 'relays = []'), 'relays', /at least one.*by_hand = true/],
+    ['by_hand that is no flag', line(/relays.*/, 'by_hand = "yes"\nrelays = ["ws://a"]'), 'by_hand', /true or false/],
     ['a relay that is none', line('ws://127', 'http://127'), 'relays', /ws:\/\/ or wss:\/\//],
     ['a relay with a password', line('ws://', 'ws://me:hush@'), 'relays', /without credentials/],
     ['relays that are no list', line(/relays.*/, 'relays = "ws://127.0.0.1"'), 'relays', /a list/],

@@ -116,6 +116,16 @@ test.each([
   expect(existsSync(home)).toBe(false);
 });
 
+test('by hand it has no relay, and says so', async () => {
+  const home = join(tempFolder(), 'w');
+  const said = await init(home, '--by-hand', ...NO_CHAIN);
+  expect(said).toMatchObject({ code: 0, err: expect.stringContaining('join FILE') });
+  expect(load(home).relays).toEqual([]);
+  const both = await init(join(tempFolder(), 'w'), '--by-hand', ...RELAY, ...NO_CHAIN);
+  expect(both).toMatchObject({ code: 2, err: expect.stringContaining('--by-hand') });
+  expect(await init(join(tempFolder(), 'w'), ...NO_CHAIN)).toMatchObject({ code: 2 });
+});
+
 test('mainnet needs --mainnet', async () => {
   const home = join(tempFolder(), 'w');
   expect((await init(home, ...RELAY, ...NO_CHAIN, '--network', 'bitcoin', '--mainnet')).code).toBe(0);

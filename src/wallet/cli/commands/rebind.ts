@@ -14,13 +14,17 @@ export const rebind: Command = {
   ].join('\n'),
   options: NETWORKING,
   run: invocation =>
-    withWallet(invocation, { online: true }, async ({ port, isRunning }) => {
+    withWallet(invocation, { online: true }, async ({ port, config, isRunning }) => {
       const { cohort, advert_id } = findCohort(invocation.positionals[0]!, (await port.status()).cohorts);
       const work = port.rebind(cohort);
       const { transport_key } = await waiting(invocation, "waiting for the aggregator's answer", work);
       if (invocation.json) writeJson(invocation, { cohort, advert_id, transport_key });
+      else if (config.relays.length === 0)
+        writeLines(invocation, [`asked ${advert_id} to take the transport key ${transport_key}`]);
       else writeLines(invocation, [`${advert_id} goes on with the transport key ${transport_key}`]);
-      if (!isRunning) hint(invocation, 'nobody answers rounds yet: btcr2-wallet run');
+      if (config.relays.length === 0)
+        hint(invocation, 'next: btcr2-wallet compose, and carry the rebind to the aggregator');
+      else if (!isRunning) hint(invocation, 'nobody answers rounds yet: btcr2-wallet run');
       return EXIT.ok;
     }),
 };
