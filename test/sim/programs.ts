@@ -176,6 +176,7 @@ export function createRole(parts: RoleParts): Role {
       outbox: {
         due: alive(outbox.due),
         nextDue: alive(outbox.nextDue),
+        letters: alive(outbox.letters),
         settle: (id, relay, outcome) => act('settle', () => outbox.settle(id, relay, outcome)),
       },
       cursors: {
