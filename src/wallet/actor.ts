@@ -467,6 +467,8 @@ export function createActor(options: ActorOptions): Actor {
           // What went out by a key that is lost cannot be read back; a rebind sends what matters of it again.
           if (!rows.some(({ event, letter }) => letter !== null || keys.has(event.pubkey))) return false;
           if (which !== undefined || all || isUnanswered(message)) return true;
+          // An answer says that it arrived, whatever way it went.
+          if (store.answersFor(sentKey(message)) !== null) return false;
           const isTaken = relays.some(url => rows.every(({ pending }) => !pending.includes(url)));
           return isWaiting && !isTaken;
         },
