@@ -1,73 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type EsploraFacade, startEsplora } from '../../src/testing/esplora.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import { removeDir, startAggregator, startWallet, tempDir, until } from '../e2e/harness.ts';
 
 interface News {
-  step: string;
-  txid?: string;
+  event: string;
+  did?: string;
   proven?: boolean;
-  proof?: { updateId?: string };
+  txid?: string;
+  file?: string;
 }
-interface Stranger {
-  cohort: string;
-  did: string;
-  stop(): void;
-}
-type Join = (options: { relay: string; esplora: string; onNews: (news: News) => void }) => Promise<Stranger>;
 
+const program = fileURLToPath(new URL('../../examples/stranger/wallet.js', import.meta.url));
+const dir = tempDir();
 let node: Regtest;
 let relay: TestRelay;
-let esplora: EsploraFacade;
-const dir = tempDir();
+let running: ChildProcess | undefined;
 
 beforeAll(async () => {
   node = await startRegtest();
   relay = await startTestRelay();
-  esplora = await startEsplora(node);
 }, 180_000);
 afterAll(async () => {
-  await esplora?.stop();
+  running?.kill('SIGKILL');
   await relay?.stop();
   await node?.stop();
   removeDir(dir);
 });
 
-test('a wallet that was written from the document joins our SDK’s and co-signs', { timeout: 120_000 }, async () => {
-  const { join } = (await import(new URL('../../examples/stranger/wallet.mjs', import.meta.url).href)) as {
-    join: Join;
-  };
+/** Starts the example in its folder; what it prints is added to `news`. */
+function startStranger(advert: string, news: News[], more: string[] = []): ChildProcess {
+  const where = ['--home', join(dir, 'stranger'), '--relay', relay.url];
+  const chain = ['--bitcoind', node.rpcUrl, '--cookie', node.cookieFile];
+  const child = spawn(process.execPath, [program, ...where, ...chain, '--advert', advert, ...more]);
+  createInterface({ input: child.stdout }).on('line', line => news.push(JSON.parse(line) as News));
+  createInterface({ input: child.stderr }).on('line', text => news.push({ event: `stderr: ${text}` }));
+  return child;
+}
+
+test('a wallet that was written from the document co-signs with our SDK’s, and its DID resolves', {
+  timeout: 240_000,
+}, async () => {
+  // given an aggregator, a wallet of ours and the stranger, which is killed once its DID is registered
   const world = { dir, node, relays: [relay.url] };
   const aggregator = await startAggregator(world, { cohort_size: { min: 2, max: 2 } });
   const { cohort } = await aggregator.api.advertCreate({});
   const ours = await startWallet(world, 'ours');
   const { advert } = await until('the advert', async () => (await ours.discover())[0]);
   const news: News[] = [];
-  const stranger = await join({ relay: relay.url, esplora: esplora.url, onNews: each => news.push(each) });
-  const told = (step: string) =>
-    until(`the stranger: ${step}; so far ${JSON.stringify(news)}`, () => news.find(each => each.step === step));
+  const told = (event: string) =>
+    until(`the stranger: ${event}; so far ${JSON.stringify(news)}`, () => news.find(each => each.event === event));
+  running = startStranger(cohort, news);
   try {
-    expect(stranger.cohort).toBe(cohort);
     await ours.join({ advert });
     const { beacon_address } = await ours.ready(cohort);
-    expect((await told('ack did_registration')).proven).toBe(true);
+    const { did, proven } = await told('registered');
+    expect(proven).toBe(true);
+    running.kill('SIGKILL');
     await node.fund(beacon_address, 100_000);
     await node.mine(6);
-    const { did } = await ours.createDid({ kind: 'x', cohort });
-    await ours.register({ did, cohort });
+    const { did: mine } = await ours.createDid({ kind: 'x', cohort });
+    await ours.register({ did: mine, cohort });
+
+    // when it is started again with an update
     const site = { id: '#site', type: 'LinkedDomains', serviceEndpoint: 'https://example.com' };
-    await ours.update({ did, patch: [{ op: 'add', path: '/service/-', value: site }] });
-    const { txid } = await told('signed');
-    await told('broadcast');
+    const patch = JSON.stringify([{ op: 'add', path: '/service/-', value: site }]);
+    running = startStranger(cohort, news, ['--patch', patch]);
+    await told('signed');
+    await told('status');
     await node.mine(6);
-    const final = await told('final');
-    expect(final.txid).toBe(txid);
-    expect(final.proof?.updateId).toBeUndefined();
-    await until('our DID', async () => (await ours.resolve({ did })).versionId === '2');
-    expect(news.filter(each => ['veto', 'rejection', 'failed', 'aborted'].includes(each.step))).toEqual([]);
+    await told('settled');
+
+    // then its sidecar and the chain make the second version of its document
+    const { file } = await told('sidecar');
+    const sidecar = JSON.parse(readFileSync(file!, 'utf8'));
+    const resolved = await ours.resolve({ did: did!, sidecar });
+    expect(resolved.versionId).toBe('2');
+    expect(JSON.stringify(resolved)).toContain('https://example.com');
+    await until('our DID', async () => (await ours.resolve({ did: mine })).versionId === '1');
+    const bad = ['vetoed', 'rejected', 'aborted', 'set refused', 'proof refused'];
+    expect(news.filter(each => bad.includes(each.event) || each.event.startsWith('stderr'))).toEqual([]);
   } finally {
-    stranger.stop();
+    running.kill('SIGTERM');
     await Promise.all([ours.stop(), aggregator.stop()]);
   }
 });
