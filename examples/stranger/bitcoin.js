@@ -114,15 +114,21 @@ export function partialSign(secretNonce, secret, beacon, points, sighash) {
   return sig;
 }
 
-/** A bitcoind: what a member asks of its own view of the chain. It throws when it cannot be asked. */
+/** The node could not be asked, or did not answer: time may cure it. */
+export class ChainError extends Error {}
+
+/** A bitcoind: what a member asks of its own view of the chain. Throws ChainError. */
 export function bitcoind(url, cookieFile) {
   const rpc = async (method, ...params) => {
-    const authorization = `Basic ${Buffer.from(readFileSync(cookieFile, 'utf8').trim()).toString('base64')}`;
-    const body = JSON.stringify({ id: 1, method, params });
-    const response = await fetch(url, { method: 'POST', headers: { authorization }, body });
-    const { result, error } = await response.json();
-    if (error) throw new Error(`${method}: ${error.message}`);
-    return result;
+    try {
+      const authorization = `Basic ${Buffer.from(readFileSync(cookieFile, 'utf8').trim()).toString('base64')}`;
+      const body = JSON.stringify({ id: 1, method, params });
+      const { result, error } = await (await fetch(url, { method: 'POST', headers: { authorization }, body })).json();
+      if (error) throw new Error(error.message);
+      return result;
+    } catch (error) {
+      throw new ChainError(`${method}: ${error.message}`);
+    }
   };
 
   // Blocks are walked from the first on, since a pruned view could hide a use of the address.

@@ -1,6 +1,14 @@
 // One member of one cohort: what it answers to each message, and what it does by itself as time goes on.
 import { nip19 } from 'nostr-tools';
-import { beaconOf, freshNonce, partialSign, signalTransaction, signedRight, singleAddress } from './bitcoin.js';
+import {
+  beaconOf,
+  ChainError,
+  freshNonce,
+  partialSign,
+  signalTransaction,
+  signedRight,
+  singleAddress,
+} from './bitcoin.js';
 import { jcs, sign, statement, verified } from './bytes.js';
 import {
   announcementOf,
@@ -32,7 +40,11 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
   const told = [];
   const tell = (event, data = {}) => told.push([event, data]); // reported when it is on the disk
   const nonces = new Map(); // session -> secret nonce: in memory only, and taken out before it signs
-  const beacon = () => beaconOf(state.set, terms.btc_network);
+  let formed;
+  const beacon = () => {
+    formed ??= beaconOf(state.set, terms.btc_network);
+    return formed;
+  };
 
   // ---- sending: first to the disk, then to the relays, and again until it is answered
 
@@ -62,7 +74,7 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
   // ---- what each message does: nothing, twice; or LATER, when the chain has to say something first
 
   const handlers = {
-    ack({ body, in_reply_to, seq }) {
+    async ack({ body, in_reply_to, seq }) {
       const request = state.outbox.find(o => o.envelope.id === in_reply_to)?.envelope;
       if (!request) return;
       answered(e => e.id === in_reply_to);
@@ -80,7 +92,7 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
         for (const d of state.dids) if (body.announcements.includes(d.pending?.announcement)) d.pending.ackSeq ??= seq;
     },
 
-    rejection({ body, in_reply_to }) {
+    async rejection({ body, in_reply_to }) {
       const request = state.outbox.find(o => o.envelope.id === in_reply_to)?.envelope;
       answered(e => e.id === in_reply_to);
       tell('rejected', { ...body, request: request?.type ?? null });
@@ -121,7 +133,7 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
       send('cohort_set_ack', { beacon_address: set.address, attempt: body.attempt, sig }, { re: id });
     },
 
-    cohort_ready({ body }) {
+    async cohort_ready({ body }) {
       if (state.phase !== 'proposed') return;
       const signed = Object.values(state.sets).some(set => set.join() === body.participant_pubkeys.join());
       const set = beaconOf(body.participant_pubkeys, terms.btc_network);
@@ -135,13 +147,13 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
       tell('ready', { address: set.address });
     },
 
-    presence({ body, id }) {
+    async presence({ body, id }) {
       if (state.phase !== 'ready' || body.beacon_address !== beacon().address) return;
       answered(e => ['veto', 'nonce_lost'].includes(e.type));
       send('presence_ack', body, { re: id });
     },
 
-    update_opportunity({ body, id }) {
+    async update_opportunity({ body, id }) {
       if (state.phase !== 'ready' || body.beacon_address !== beacon().address) return;
       const { beacon_address, opportunity_id } = body;
       const ours = sent('update_response', e => e.body.opportunity_id === opportunity_id);
@@ -185,7 +197,7 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
       tell('checked', { session_id: body.session_id, fee, announced });
     },
 
-    aggregated_nonce({ body }) {
+    async aggregated_nonce({ body }) {
       const session = state.sessions[body.session_id];
       const at = { session: body.session_id };
       if (session?.phase === 'signed') {
@@ -213,7 +225,7 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
       tell('signed', { session_id, signal_bytes: session.signal_bytes });
     },
 
-    signal_status({ body }) {
+    async signal_status({ body }) {
       const session = state.sessions[body.session_id];
       if (!session?.outpoint) return;
       const tx = transactionOf(body.session_id);
@@ -224,13 +236,13 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
       tell('status', { status: body.status, txid: tx.txid });
     },
 
-    round_aborted({ body }) {
+    async round_aborted({ body }) {
       tell('aborted', { reason: body.reason, text: body.text, open: body.open });
       answered(e => ['veto', 'nonce_lost', 'nonce'].includes(e.type) && e.session === body.session_id);
       if (!body.open && body.session_id) lose(body.session_id);
     },
 
-    proofs({ body, in_reply_to }) {
+    async proofs({ body, in_reply_to }) {
       answered(e => e.id === in_reply_to);
       const one = state.dids.find(d => d.did === body.did);
       if (one) keepEvidence(one, body.signals);
@@ -382,7 +394,10 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
     turn = turn
       .then(async () => {
         for (const envelope of [...state.inbox].sort((a, b) => a.seq - b.seq)) {
-          const outcome = await handlers[envelope.type]?.(envelope);
+          const outcome = await handlers[envelope.type]?.(envelope).catch(error => {
+            if (error instanceof ChainError) return LATER;
+            tell('dropped', { type: envelope.type, text: error.message }); // what makes us stumble must not hold up the rest
+          });
           if (outcome === LATER) continue;
           state.inbox.splice(state.inbox.indexOf(envelope), 1);
           state.seen[envelope.id] = envelope.type;
