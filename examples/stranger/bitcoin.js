@@ -32,6 +32,14 @@ export function singleAddress(key, network) {
   return p2tr(schnorr.Point.BASE.multiply(tweak).add(point).toBytes(true).slice(1), network).address;
 }
 
+/** The fees of all steps, from the first one's on: "fee_ladder" of the terms. */
+export function feesOf(first, ladder, cap) {
+  const fees = [first];
+  while (fees.length < (ladder?.steps ?? 1) && fees.at(-1) + 154 <= cap)
+    fees.push(Math.min(cap, Math.max(fees.at(-1) * ladder.factor, fees.at(-1) + 154)));
+  return fees;
+}
+
 /** The one transaction that outpoint, fee and signal bytes make: unsigned, txid, sighash, and its exact PSBT. */
 export function signalTransaction(beacon, { txid, vout, value }, fee, signalBytes) {
   const script = unhex(beacon.script);
@@ -165,6 +173,7 @@ export function bitcoind(url, cookieFile) {
       return { confirmations, coinbase, script: scriptPubKey.hex, value: Math.round(found.value * 1e8) };
     },
     broadcast: transaction => rpc('sendrawtransaction', transaction),
-    inMempool: async txid => (await rpc('getrawmempool')).includes(txid),
+    /** Whether any of these transactions is in the node's pool. */
+    inMempool: async txids => (await rpc('getrawmempool')).some(txid => txids.includes(txid)),
   };
 }

@@ -1,5 +1,5 @@
 // Whether to sign: the nine checks of a request. Nothing that the aggregator says is believed.
-import { readPsbt, signalTransaction } from './bitcoin.js';
+import { feesOf, readPsbt, signalTransaction } from './bitcoin.js';
 import { hex, statement } from './bytes.js';
 import { casVerified, smtVerified } from './did.js';
 
@@ -17,15 +17,14 @@ export function openSessions(state, { outpoint, signal_bytes }) {
 
 /**
  * A veto `{code, text}`; one that time may cure, with `later`, and with the DIDs of which evidence is `missing`;
- * or what there is to sign: `{outpoint, fee, evidence, announced}`, the latter two by DID.
+ * or what there is to sign: `{outpoint, fees, evidence, announced}`, the latter two by DID.
  */
 export async function judge({ advert, beacon, state, chain, envelope, now }) {
   const { terms, cohort } = advert;
   const { body, session, seq } = envelope;
   if (body.beacon_address !== beacon.address) return veto('wrong_address', 'another beacon');
-  if (body.pending_beacon_signal.length !== 1) return veto('wrong_steps', 'one fee step was agreed');
-  const psbt = Buffer.from(body.pending_beacon_signal[0], 'base64').toString('hex');
-  const hint = readPsbt(psbt);
+  const psbts = body.pending_beacon_signal.map(psbt => Buffer.from(psbt, 'base64').toString('hex'));
+  const hint = readPsbt(psbts[0]);
   if (!hint) return veto('psbt_invalid', 'not a PSBT of one input');
 
   let output;
@@ -43,16 +42,26 @@ export async function judge({ advert, beacon, state, chain, envelope, now }) {
 
   // 2 and 3: what these few numbers make is the whole of it, so a comparison of bytes leaves no room for more.
   const outpoint = { txid: hint.txid, vout: hint.vout, value: output.value };
-  const fee = output.value - hint.change;
-  if (fee < 0) return veto('outpoint_value', `${name} holds ${output.value} satoshis`);
-  const tx = signalTransaction(beacon, outpoint, fee, body.signal_bytes);
-  if (!psbt.includes(tx.unsigned)) return veto('transaction_not_ours', 'another transaction than was agreed');
-  if (psbt !== tx.psbt) return veto('psbt_invalid', 'more or less than the transaction and its witnessUtxo');
+  const first = output.value - hint.change;
+  if (first < 0) return veto('outpoint_value', `${name} holds ${output.value} satoshis`);
+  const fees = feesOf(first, terms.fee_ladder, terms.fee_cap);
+  if (fees.length !== psbts.length) return veto('wrong_steps', `${fees.length} were agreed`);
+  const steps = fees.map(fee => signalTransaction(beacon, outpoint, fee, body.signal_bytes));
+  const odd = steps.findIndex((step, i) => psbts[i] !== step.psbt);
+  if (odd >= 0 && !psbts[odd].includes(steps[odd].unsigned)) return veto('transaction_not_ours', 'not what was agreed');
+  if (odd >= 0) return veto('psbt_invalid', 'more or less than the transaction and its witnessUtxo');
   const { round, attempt, signal_bytes } = body;
-  const asked = { cohort, round, attempt, outpoint: name, transactions: [tx.txid], participant_pubkeys: beacon.keys };
+  const asked = {
+    cohort,
+    round,
+    attempt,
+    outpoint: name,
+    transactions: steps.map(s => s.txid),
+    participant_pubkeys: beacon.keys,
+  };
   const id = hex(statement('session', { ...asked, signal_bytes }));
   if (id !== body.session_id || id !== session) return veto('wrong_session_id', 'not the hash of what is asked');
-  if (fee > terms.fee_cap) return veto('fee_over_cap', `${fee} satoshis`);
+  if (fees.at(-1) > terms.fee_cap) return veto('fee_over_cap', `${fees.at(-1)} satoshis`);
 
   const signals = uses.filter(use => use.signal !== null);
   const times = signals.map(({ signal, time }) => {
@@ -95,5 +104,5 @@ export async function judge({ advert, beacon, state, chain, envelope, now }) {
     announced[one.did] = says ? ours : null;
   }
   if (missing.length > 0) return later('evidence_missing', missing.join(' '), missing);
-  return { outpoint, fee, evidence, announced };
+  return { outpoint, fees, evidence, announced };
 }

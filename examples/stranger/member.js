@@ -184,17 +184,17 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
       for (const other of Object.values(state.sessions)) if (other.phase === 'nonce_sent') lose(other.session_id);
       for (const [did, item] of Object.entries(verdict.evidence))
         state.dids.find(d => d.did === did).evidence[body.signal_bytes] = item;
-      const { outpoint, fee, announced } = verdict;
-      state.sessions[body.session_id] = { ...body, evidence: null, phase: 'nonce_sent', outpoint, fee, announced };
-      const tx = transactionOf(body.session_id);
-      const { points, secretNonce } = freshNonce(state.keys.cohort, me, beacon(), tx.sighash);
-      nonces.set(body.session_id, secretNonce);
-      send(
-        'nonce',
-        { session_id: body.session_id, beacon_address: body.beacon_address, nonce_points: [points] },
-        { session: body.session_id },
+      const { outpoint, fees, announced } = verdict;
+      state.sessions[body.session_id] = { ...body, evidence: null, phase: 'nonce_sent', outpoint, fees, announced };
+      const drawn = stepsOf(body.session_id).map(tx => freshNonce(state.keys.cohort, me, beacon(), tx.sighash));
+      nonces.set(
+        body.session_id,
+        drawn.map(nonce => nonce.secretNonce),
       );
-      tell('checked', { session_id: body.session_id, fee, announced });
+      const { session_id, beacon_address } = body;
+      const nonce_points = drawn.map(nonce => nonce.points);
+      send('nonce', { session_id, beacon_address, nonce_points }, { session: session_id });
+      tell('checked', { session_id, fees, announced });
     },
 
     async aggregated_nonce({ body }) {
@@ -207,7 +207,7 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
       }
       if (session?.phase !== 'nonce_sent') return;
       answered(e => e.type === 'nonce' && e.session === body.session_id);
-      const secretNonce = nonces.get(body.session_id);
+      const secrets = nonces.get(body.session_id);
       nonces.delete(body.session_id);
       // Checks 7 to 9 once more: a DID may have been made, or another session signed, since the nonce left.
       const bare = state.dids.find(d => !d.evidence[session.signal_bytes]);
@@ -215,25 +215,27 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
       if (openSessions(state, session).length > 0) return refuse(body.session_id, { code: 'open_session', text: '' });
       let sig = null;
       try {
-        const { sighash } = transactionOf(body.session_id);
-        if (secretNonce) sig = partialSign(secretNonce, state.keys.cohort, beacon(), body.agg_nonce[0], sighash);
+        const steps = stepsOf(body.session_id);
+        const { cohort } = state.keys;
+        if (secrets && steps.length === body.agg_nonce.length)
+          sig = steps.map((tx, i) => partialSign(secrets[i], cohort, beacon(), body.agg_nonce[i], tx.sighash));
       } catch {} // no point on the curve: it ends as any other nonce that cannot be used
       if (sig === null) return lose(body.session_id, true);
       Object.assign(session, { phase: 'signed', agg: body.agg_nonce, signedAt: now() });
       const { session_id, beacon_address } = session;
-      send('signal_authorization', { session_id, beacon_address, agg_nonce: body.agg_nonce, sig: [sig] }, at);
+      send('signal_authorization', { session_id, beacon_address, agg_nonce: body.agg_nonce, sig }, at);
       tell('signed', { session_id, signal_bytes: session.signal_bytes });
     },
 
     async signal_status({ body }) {
       const session = state.sessions[body.session_id];
       if (!session?.outpoint) return;
-      const tx = transactionOf(body.session_id);
-      const final = body.transactions.find(transaction => signedRight(transaction, tx, beacon()));
+      const step = stepsOf(body.session_id).find(tx => tx.txid === body.txid);
+      const final = step && body.transactions.find(transaction => signedRight(transaction, step, beacon()));
       if (!final) return; // nothing that verifies: only a hint to look, which we do anyway
       session.final = final;
       answered(e => e.type === 'signal_authorization' && e.session === body.session_id);
-      tell('status', { status: body.status, txid: tx.txid });
+      tell('status', { status: body.status, txid: body.txid });
     },
 
     async round_aborted({ body }) {
@@ -251,9 +253,9 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
 
   // ---- helpers of the handlers
 
-  const transactionOf = id => {
-    const { outpoint, fee, signal_bytes } = state.sessions[id];
-    return signalTransaction(beacon(), outpoint, fee, signal_bytes);
+  const stepsOf = id => {
+    const { outpoint, fees, signal_bytes } = state.sessions[id];
+    return fees.map(fee => signalTransaction(beacon(), outpoint, fee, signal_bytes));
   };
 
   const refuse = (session_id, { code, text }, re) => {
@@ -381,8 +383,8 @@ export function member({ advert, state, save, chain, publish, writeSidecar, patc
   const publishFinal = async uses => {
     for (const { phase, final, session_id } of Object.values(state.sessions)) {
       if (phase !== 'signed' || !final) continue;
-      const { txid } = transactionOf(session_id);
-      if (uses.some(use => use.txid === txid) || (await chain.inMempool(txid))) continue;
+      const ids = stepsOf(session_id).map(tx => tx.txid);
+      if (uses.some(use => ids.includes(use.txid)) || (await chain.inMempool(ids))) continue;
       await chain.broadcast(final).catch(error => tell('broadcast failed', { text: error.message }));
     }
   };

@@ -407,6 +407,27 @@ describe('the stranger’s nonce', () => {
     expect([sent('veto')[0]?.body.code, sent('nonce').length]).toEqual(['too_soon', 1]);
   });
 
+  test('is one a fee step, where the terms have a ladder, and each step is rebuilt', async () => {
+    const terms = { fee_ladder: { steps: 4, factor: 2, blocks: 3 } };
+    const ladder = (fees: number[], attempt: number) => {
+      const steps = fees.map(fee => signalTransaction(beacon, outpoint, fee, vectors.tree.signal_bytes));
+      const preimage = { ...vectors.session.session_id_preimage, attempt, transactions: steps.map(step => step.txid) };
+      const pending_beacon_signal = steps.map(step => Buffer.from(step.psbt, 'hex').toString('base64'));
+      const session_id = hex(statement('session', preimage));
+      return ask({ ...request({ attempt }), session_id, pending_beacon_signal });
+    };
+    await ready();
+    start(terms);
+    await ladder([308, 616, 1232], 1);
+    await ladder([308, 616, 1300, 2000], 2);
+    await ladder([308, 616, 1232, 2464], 3);
+    expect(sent('veto').map(e => e.body.code)).toEqual(['wrong_steps', 'transaction_not_ours', 'transaction_not_ours']);
+    await ladder([308, 616, 1232, 2000], 4);
+    expect((sent('nonce')[0]!.body.nonce_points as string[][]).length).toBe(4);
+    await ladder([700, 1400, 2000], 5);
+    expect((sent('nonce')[1]!.body.nonce_points as string[][]).length).toBe(3);
+  });
+
   test('is withheld without evidence, which is asked for first, and leaves when it comes', async () => {
     await ready();
     await ask(request({ more: { evidence: { proofs: {} } } }));
