@@ -29,7 +29,7 @@ an advert, a cohort, new DIDs that name its beacon, updates, signed signals with
   --beacon smt|cas          a tree, of which each wallet sees its own part, or one map for all (smt)
   --flow push|pull          wallets send updates when they have them, or each round asks all of them (push)
   --privacy none|blinded    blinded: the aggregator sees neither DIDs nor updates; needs smt and pull (none)
-  --bit-order spec|lsb      lsb: trees as older software numbers them, resolved with --legacy; needs smt (spec)
+  --bit-order spec|lsb      lsb: trees as older software numbers them; needs smt (spec)
   --out DIR     where the files go (demo-output)
   --stay        keep running afterwards, for wallets of your own
   --json        progress as JSON lines

@@ -215,7 +215,7 @@ async function resolveAll(
   );
   const total = waiting.length;
   let most = 0;
-  const asOfOld = form.bit_order === 'lsb' ? ['--legacy', '--bit-order', 'lsb'] : [];
+  const order = form.bit_order === 'lsb' ? ['--bit-order', 'lsb'] : [];
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const { did, version, member } = next;
@@ -225,7 +225,7 @@ async function resolveAll(
       const resolved = JSON.parse(
         await run('resolve', 'wallet/main.js', [
           ...['resolve', did, '--sidecar', file, '--min-conf', String(FINAL)],
-          ...['--esplora', world.node.esploraUrl, '--json', ...asOfOld],
+          ...['--esplora', world.node.esploraUrl, '--json', ...order],
         ]),
       ) as Resolution;
       if (resolved.versionId !== String(version))

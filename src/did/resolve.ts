@@ -19,9 +19,12 @@ export interface ResolveOptions {
   versionTime?: string;
   /** Confirmations that a signal needs, from 1. */
   minConf?: number;
-  /** How the SMT proofs number their bits; `lsb` is for what older software made. */
+  /** How the SMT proofs number their bits; `lsb` is for trees as older software made them. */
   bitOrder?: BitOrder;
-  /** Reads the whole history of a beacon that an update added, as older software does, not only from that update's block on. */
+  /**
+   * As older software resolves: a beacon that an update added counts from its first signal on, not only from that
+   * update's block on, and services under the former names of the beacon types are beacons. Says nothing of bit orders.
+   */
   legacy?: boolean;
 }
 
@@ -74,6 +77,7 @@ export async function resolve(params: {
   const { did, chain, options = {} } = params;
   const { kind } = decodeDid(did);
   const target = readTarget(options);
+  const { legacy = false } = options;
   const tables = readSidecar(params.sidecar ?? {});
 
   let document = kind === 'key' ? initialDocument(did) : documentFromSidecar(did, tables);
@@ -99,10 +103,10 @@ export async function resolve(params: {
   while (!isDeactivated(document)) {
     // Each address is read once, and whole: what an update of it later removes or ends is still there to be proved.
     const found: BeaconSignal[] = [];
-    for (const beacon of beaconServices(document)) {
+    for (const beacon of beaconServices(document, { legacy })) {
       if (scanned.has(beacon.address)) continue;
       scanned.add(beacon.address);
-      const fromHeight = options.legacy === true ? 0 : height;
+      const fromHeight = legacy ? 0 : height;
       found.push(...(await signalsOf(chain, beacon, fromHeight, tip - target.minConf + 1)));
     }
     signals.push(...found);
@@ -114,7 +118,7 @@ export async function resolve(params: {
 
     const { signal, targetVersionId } = next;
     // The beacon was removed before: whoever holds its keys now has no say any more.
-    if (!beaconServices(document).some(beacon => beacon.address === signal.address)) continue;
+    if (!beaconServices(document, { legacy }).some(beacon => beacon.address === signal.address)) continue;
     if (targetVersionId > version() && target.versionTime !== undefined && signal.blockTime > target.versionTime) break;
 
     const where = { did, txid: signal.txid, address: signal.address, height: signal.height, targetVersionId };

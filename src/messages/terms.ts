@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { sha256, toHex, utf8 } from '../crypto/index.ts';
+import { formerType } from '../did/beacon-service.ts';
 import { beaconType, bitOrder, count, did, network, plainText, satoshis, seconds, xOnlyKey } from './fields.ts';
 import { parseJson } from './json.ts';
 import { MAX_ENTRIES } from './opportunity.ts';
@@ -124,13 +125,8 @@ export function readTerms(content: string): TermsParse {
   return { ok: false, field: issue.path.join('.') || 'content', text: issue.message };
 }
 
-const SEED_TYPES: Readonly<Record<string, string>> = {
-  SMTAggregatorBeacon: 'SMTBeacon',
-  CIDAggregatorBeacon: 'CASBeacon',
-};
-
 function fromSeedNames(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !('type' in value)) return value;
-  const type = value.type;
-  return typeof type === 'string' && Object.hasOwn(SEED_TYPES, type) ? { ...value, type: SEED_TYPES[type] } : value;
+  const type = typeof value.type === 'string' ? formerType(value.type) : undefined;
+  return type === undefined ? value : { ...value, type };
 }

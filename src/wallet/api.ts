@@ -100,6 +100,7 @@ export interface WalletApi {
     minConf?: number;
     /** `lsb` reads the trees of older software; own DIDs know which they need. */
     bitOrder?: 'spec' | 'lsb';
+    /** As older software resolves: the whole history of an added beacon, and the former names of the beacon types. */
     legacy?: boolean;
   }): Promise<Resolution>;
   status(): WalletStatus;

@@ -112,7 +112,7 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
   if (!beacon) return { refuse: `the cohort is not ready: it is ${membership.phase.name}` };
   switch (input.type) {
     case 'register':
-      return register(membership, beacon, input);
+      return register(state, membership, beacon, input);
     case 'leaves_drawn':
       return decideLeaves(state, membership, beacon, input.opportunity_id, input.nonces);
     case 'nonce_drawn':
@@ -126,9 +126,17 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
   }
 }
 
-function register(membership: Membership, beacon: MemberBeacon, input: Extract<Input, { type: 'register' }>): Decision {
+function register(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  input: Extract<Input, { type: 'register' }>,
+): Decision {
   const { did, proof, sidecar, disclose = false } = input;
   const { cohort, participant_pk } = membership;
+  const other = otherOrder(state, membership, did);
+  if (other)
+    return { refuse: `${did} is in cohort ${other}, whose trees have the other bit order: no resolver reads both` };
   const body = { beacon_address: beacon.beacon_address, participant_pk, did, proof, sidecar };
   return {
     events: [{ type: 'registration_asked', cohort, did }],
@@ -142,6 +150,18 @@ function register(membership: Membership, beacon: MemberBeacon, input: Extract<I
       },
     ],
   };
+}
+
+/** A cohort that concerns the DID and whose proofs are read in the other bit order; null if there is none. */
+function otherOrder(state: WalletState, { terms }: Membership, did: string): string | null {
+  if (terms.type !== 'SMTBeacon') return null;
+  for (const other of state.cohorts.values()) {
+    const beacon = beaconOf(other);
+    if (!beacon || other.terms.type !== 'SMTBeacon' || other.terms.bit_order === terms.bit_order) continue;
+    const isNamed = state.dids.get(did)?.named.has(beacon.beacon_address);
+    if (isNamed || beacon.registrations.get(did)?.name === 'held') return other.cohort;
+  }
+  return null;
 }
 
 function decideMessage(state: WalletState, envelope: Envelope, env: Env): Decision {

@@ -220,6 +220,14 @@ describe('beacon services', () => {
       { id: '', type: 'SingletonBeacon', address: BEACON },
     ]);
     expect(beaconServices({ ...document, service: undefined })).toEqual([]);
+    const former = { type: 'CIDAggregatorBeacon', serviceEndpoint: `bitcoin:${BEACON}` };
+    const odd = { type: 'constructor', serviceEndpoint: `bitcoin:${BEACON}` };
+    const old = { ...document, service: [...document.service!.slice(3, 4), former, odd] };
+    expect(beaconServices(old)).toEqual([]);
+    expect(beaconServices(old, { legacy: true })).toEqual([
+      { id: `${DID}#c`, type: 'SMTBeacon', address: BEACON },
+      { id: '', type: 'CASBeacon', address: BEACON },
+    ]);
   });
 });
 

@@ -1,11 +1,15 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Chain, ChainUnreachable } from '../../src/chain/index.ts';
+import { fromHex, toBase64url } from '../../src/crypto/index.ts';
 import type { Daemon } from '../../src/daemon.ts';
 import { beaconService, type DidDocument, type Patch } from '../../src/did/index.ts';
+import type { AdvertTerms } from '../../src/operator/api.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import { openWallet, type Wallet } from '../../src/wallet/client.ts';
+import { cli } from '../wallet/cli/harness.ts';
 import { deposit, gather, log, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
 import { addService } from './raw-did.ts';
 
@@ -45,12 +49,12 @@ async function open(name: string): Promise<Wallet> {
 }
 
 /** A funded cohort of two wallets. */
-async function twoWallets() {
+async function twoWallets(over: Partial<AdvertTerms> = {}) {
   fresh();
   const aggregator = await startAggregator(world());
   running.add(aggregator);
   const [ada, bob] = await Promise.all([open('ada'), open('bob')]);
-  const { cohort, address } = await gather(aggregator, [ada, bob]);
+  const { cohort, address } = await gather(aggregator, [ada, bob], over);
   await deposit(node, address);
   return { aggregator, cohort, ada, bob, address };
 }
@@ -83,7 +87,7 @@ const resolvesTo = (wallet: Wallet, did: string, version: string) =>
 test('a k DID comes into a cohort by its own beacon, and is updated through the cohort then', {
   timeout: 120_000,
 }, async () => {
-  const { aggregator, cohort, ada: first, bob, address } = await twoWallets();
+  const { aggregator, cohort, ada: first, bob, address } = await twoWallets({ bit_order: 'lsb' });
   let ada = first;
   const other = await bob.createDid({ kind: 'x', cohort });
   await bob.register({ did: other.did, cohort });
@@ -138,7 +142,23 @@ test('a k DID comes into a cohort by its own beacon, and is updated through the 
   expect(JSON.stringify(document.service)).toContain('through-the-cohort');
   expect(neededSignals.map(signal => signal.type).sort()).toEqual(['SMTBeacon', 'SingletonBeacon']);
   // Also for somebody who has nothing but the sidecar.
-  expect((await bob.resolve({ did, sidecar: ada.sidecar(did) })).versionId).toBe('3');
+  const sidecar = ada.sidecar(did);
+  expect((await bob.resolve({ did, sidecar, bitOrder: 'lsb' })).versionId).toBe('3');
+
+  // The order is all that has to be said; older software also wants to know what was before the beacon was added.
+  const needed = new Set(neededSignals.map(({ signalBytes }) => toBase64url(fromHex(signalBytes))));
+  const lean = { ...sidecar, smtProofs: sidecar.smtProofs.filter(({ id }) => needed.has(id)) };
+  expect([sidecar.smtProofs.length, lean.smtProofs.length]).toEqual([2, 1]);
+  const chain = ['--bitcoind', node.rpcUrl, '--cookie', node.cookieFile];
+  const said = (data: object, ...options: string[]) => {
+    const file = join(dir, 'sidecar.json');
+    writeFileSync(file, JSON.stringify(data));
+    return cli(['resolve', did, '--sidecar', file, '--home', join(dir, 'nowhere'), ...chain, ...options]);
+  };
+  expect(await said(lean, '--bit-order', 'lsb')).toMatchObject({ code: 0, err: expect.stringMatching(/^version 3,/) });
+  expect(await said(sidecar, '--bit-order', 'lsb', '--legacy')).toMatchObject({ code: 0 });
+  expect((await said(lean, '--bit-order', 'lsb', '--legacy')).err).toContain('MISSING_UPDATE_DATA');
+  expect((await said(lean)).err).toContain('INVALID_SIGNAL_DATA');
 });
 
 test('the same bytes through both beacons; a rival in the cohort gives way; out of a dead cohort', {

@@ -94,7 +94,7 @@ export function offerRows({ terms, ...advert }: Advert, now: number): [string, s
     ['DIDs', `${range(dids.min, dids.max)} a member${terms.unproven_dids ? ', taken without proof of control' : ''}`],
     ['updates', `${FLOW[terms.flow]}; ${VIEW[terms.privacy]}`],
     ...(terms.bit_order === 'lsb'
-      ? [['bit order', 'lsb, as in older software: resolve with --legacy --bit-order lsb'] satisfies [string, string]]
+      ? [['bit order', 'lsb, as in older software: resolve with --bit-order lsb'] satisfies [string, string]]
       : []),
     ['messages', terms.communication.join(', ')],
     [

@@ -170,10 +170,12 @@ test('resolve passes the old ways on', async () => {
     neededSignals: [],
   };
   const wallet = fakeWallet({ status, resolve: async () => resolution });
-  await cli(at('resolve', 'one', '--legacy', '--bit-order', 'lsb'), { wallet });
+  await cli(at('resolve', 'one', '--bit-order', 'lsb'), { wallet });
+  await cli(at('resolve', 'one', '--legacy'), { wallet });
   await cli(at('resolve', 'one', '--bit-order', 'spec'), { wallet });
   expect(asked(wallet, 'resolve')).toEqual([
-    { did: DID_ONE, bitOrder: 'lsb', legacy: true },
+    { did: DID_ONE, bitOrder: 'lsb' },
+    { did: DID_ONE, legacy: true },
     { did: DID_ONE, bitOrder: 'spec' },
   ]);
 });

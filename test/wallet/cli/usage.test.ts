@@ -34,7 +34,6 @@ describe('a command line that cannot be understood', () => {
     ['announce', 'announce needs DID'],
     ['announce x --fee-cap 0', '--fee-cap takes a whole number from 1 on'],
     ['announce x --announcement AB', '--announcement takes 64 lowercase hex digits'],
-    ['resolve x --bit-order lsb', '--bit-order lsb is a legacy form: it needs --legacy'],
     ['resolve x --bit-order msb', '--bit-order is spec or lsb'],
     ['resolve x --min-conf six', '--min-conf takes a whole number'],
     ['discover --network mainnet', '--network is one of'],

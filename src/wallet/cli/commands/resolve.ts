@@ -28,13 +28,21 @@ export const resolve: Command = {
   details: [
     "The wallet's own DIDs are resolved with its own data, others with --sidecar. With --sidecar and a chain (--esplora, or",
     '--bitcoind with its login) no wallet is needed at all. Fails with the error code of the did:btcr2 specification.',
+    '',
+    'A tree of a cohort with bit order lsb is read with --bit-order lsb, and by no other means: read in the wrong order a good',
+    'proof is INVALID_SIGNAL_DATA. --legacy is about documents: a beacon that an update added counts from its first signal',
+    'on, so the sidecar needs proofs of its whole history, and SMTAggregatorBeacon and CIDAggregatorBeacon are beacons.',
   ].join('\n'),
   options: {
     sidecar: { type: 'string', value: 'FILE', help: 'sidecar data (JSON)' },
     'version-id': { type: 'string', value: 'N', help: 'the version to resolve, from 1' },
     'version-time': { type: 'string', value: 'T', help: 'the version at this time, such as 2026-01-31T12:00:00Z' },
-    'bit-order': { type: 'string', value: 'ORDER', help: 'spec; or lsb, for trees of older software, with --legacy' },
-    legacy: { type: 'boolean', help: 'as older software resolves: the whole history of an added beacon counts' },
+    'bit-order': {
+      type: 'string',
+      value: 'ORDER',
+      help: 'spec, or lsb for trees of older software; own DIDs know theirs',
+    },
+    legacy: { type: 'boolean', help: 'resolve as older software does: see above' },
     'min-conf': { type: 'string', value: 'N', help: 'confirmations that a signal needs; 6 unless told' },
     ...NETWORKING,
   },
@@ -57,9 +65,6 @@ function optionsOf(invocation: Invocation): ResolveOptions {
   const legacy = isSet(invocation, 'legacy');
   if (bitOrder !== undefined && bitOrder !== 'spec' && bitOrder !== 'lsb')
     throw new UsageError('--bit-order is spec or lsb', 'resolve');
-  // Read in the wrong order, a good proof is no proof: nobody is to meet lsb without having asked for the old ways.
-  if (bitOrder === 'lsb' && !legacy)
-    throw new UsageError('--bit-order lsb is a legacy form: it needs --legacy', 'resolve');
   return {
     ...(versionId === undefined ? {} : { versionId }),
     ...(versionTime === undefined ? {} : { versionTime }),
