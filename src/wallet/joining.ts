@@ -101,6 +101,7 @@ export function decideReady(membership: Membership, body: CohortReady): Decision
   if (phase.name === 'ready') return { drop: 'the cohort is ready' };
   if (phase.name !== 'proposed' || !phase.sig) return { drop: `cohort_ready while ${phase.name}` };
   const { set } = phase;
+  if (body.advert_id !== membership.terms.id) return { refuse: `cohort_ready is for the advert ${body.advert_id}` };
   if (body.beacon_address !== set.beacon_address || body.participant_pubkeys.join() !== set.participant_pubkeys.join())
     return { refuse: 'cohort_ready names another set than the one this wallet signed' };
   if (body.signatures.length !== set.participant_pubkeys.length)

@@ -269,7 +269,11 @@ export function newLiar(world: World, wallet: Wallet, name: string, changes: Par
 }
 
 /** The body with the session id that its parts make. */
-export function resealed(liar: Pick<Liar, 'cohort' | 'keys'>, body: RequestBody): RequestBody {
+export function resealed(
+  liar: Pick<Liar, 'cohort' | 'keys'>,
+  body: RequestBody,
+  lies: Partial<Parameters<typeof sessionId>[0]> = {},
+): RequestBody {
   const steps = body.pending_beacon_signal.map(readSignalPsbt);
   const { prevout } = steps[0]!;
   const id = sessionId({
@@ -280,6 +284,7 @@ export function resealed(liar: Pick<Liar, 'cohort' | 'keys'>, body: RequestBody)
     transactions: steps.map(step => step.txid),
     participant_pubkeys: liar.keys,
     signal_bytes: body.signal_bytes,
+    ...lies,
   });
   return { ...body, session_id: toHex(id) };
 }
