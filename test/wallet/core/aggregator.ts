@@ -1,3 +1,4 @@
+import type { Transcript } from '../../../src/blame/index.ts';
 import {
   type Beacon,
   type CohortEvent,
@@ -55,6 +56,8 @@ export interface Aggregator {
   readonly script: string;
   /** Not delivered yet. */
   mail: Envelope[];
+  /** Evidence of misbehaviour. */
+  readonly kept: Transcript[];
   receive(envelope: Envelope): void;
   advance(): void;
   /** What its resolver finds when it checks who controls a DID. */
@@ -78,6 +81,7 @@ export function newAggregator(world: World, name: string, changes: Partial<Terms
     }
     for (const effect of decision.effects) {
       if (effect.type === 'broadcast') world.chain.submit(effect.hex);
+      if (effect.type === 'keep_evidence') self.kept.push(roundTrip(effect.transcript));
       if (effect.type !== 'send') continue;
       const { to, message, session, in_reply_to } = effect;
       self.mail.push(
@@ -111,6 +115,7 @@ export function newAggregator(world: World, name: string, changes: Partial<Terms
       return scriptOf(self.beacon.address, terms);
     },
     mail: [],
+    kept: [],
     documents: new Map(),
     receive(envelope) {
       once({ type: 'message', envelope, admission: { invites: [], allowlist: [] } });

@@ -78,8 +78,12 @@ export function wait(scene: Scene, seconds: number, stays?: Filter): void {
 }
 
 /** A cohort that stands, with a deposit six deep. */
-export function ready(changes: Partial<Terms> = {}, names = ['ada', 'bob']): Scene {
-  const world = newWorld();
+export function ready(
+  changes: Partial<Terms> = {},
+  names = ['ada', 'bob'],
+  { deposit = 100_000, quick = false } = {},
+): Scene {
+  const world: World = { ...newWorld(), quick };
   const size = { cohort_size: { min: 2, max: names.length } };
   const aggregator = newAggregator(world, 'honest', { ...size, ...changes });
   const wallets = names.map(name => newWallet(world, name));
@@ -87,7 +91,7 @@ export function ready(changes: Partial<Terms> = {}, names = ['ada', 'bob']): Sce
   for (const wallet of wallets) wallet.join(aggregator.advert);
   deliver(scene);
   for (const wallet of wallets) expect(wallet.membership(scene.cohort).phase.name).toBe('ready');
-  world.chain.deposit(aggregator.script, 100_000);
+  world.chain.deposit(aggregator.script, deposit);
   mine(scene, 6);
   return scene;
 }

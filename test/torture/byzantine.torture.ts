@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { KINDS } from './byzantine/kinds.ts';
+import { playSessions, tableOf } from './byzantine/run.ts';
+
+const SESSIONS = Number(process.env.TORTURE_BYZANTINE ?? 2_000);
+const SEED = Number(process.env.TORTURE_SEED ?? 20261122);
+
+test(`${SESSIONS} sessions of three members, each spoilt by one party: exact blame, nothing signed twice, all end well`, async () => {
+  const report = await playSessions(SESSIONS, SEED);
+  process.stdout.write(`${tableOf(report)}\n`);
+  if (SESSIONS >= KINDS.length) expect(report.rows.filter(({ trials }) => trials === 0)).toEqual([]);
+  expect(report.rows.reduce((sum, { trials }) => sum + trials, 0)).toBe(SESSIONS);
+});

@@ -1,0 +1,219 @@
+import { expect } from 'vitest';
+import { buildSignal, parseTx } from '../../../src/bitcoin/index.ts';
+import { judgeTranscript, type Transcript } from '../../../src/blame/index.ts';
+import { fromHex } from '../../../src/crypto/index.ts';
+import type { DidDocument } from '../../../src/did/index.ts';
+import type { Body, Envelope, Message } from '../../../src/messages/index.ts';
+import { type Controller, draw } from '../../cohort/members.ts';
+import { drafted, mine, ready, register, type Scene } from '../../wallet/core/driver.ts';
+import { sealed, updateState, type Wallet } from '../../wallet/core/wallet.ts';
+
+/** A DID of a member, with the document that its next update is made for. */
+interface Owned {
+  wallet: Wallet;
+  controller: Controller;
+  document: DidDocument;
+  version: number;
+}
+
+/** One cohort of three that lives through several sessions, each of them spoilt in one way. */
+export interface Stage extends Scene {
+  owned: Owned[];
+  /** Every envelope that ever went up or down, as it was before anybody tampered with it. */
+  history: Envelope[];
+  sessions: number;
+}
+
+/** Stands between members and aggregator, with the keys of whoever misbehaves. */
+export interface Tamper {
+  /** What arrives instead of an envelope of a member. */
+  up?: (envelope: Envelope, from: Wallet) => Envelope[];
+  /** What arrives instead of an envelope of the aggregator. */
+  down?: (envelope: Envelope, to: Wallet) => Envelope[];
+  /** After every wait: what is added. */
+  later?: () => void;
+}
+
+/** Members' mail is carried in the order of this list: a rushing adversary speaks last. */
+export type Order = (wallets: readonly Wallet[]) => Wallet[];
+
+export function newStage(names = ['ada', 'bob', 'eve']): Stage {
+  const scene = ready({ frequency: { interval: 86_400, min_interval: 0, pending_updates: 1 } }, names, {
+    deposit: 1_000_000,
+    quick: true,
+  });
+  const owned = scene.wallets.map((wallet, i) => {
+    const controller = register(scene, wallet, `did ${i}`);
+    return { wallet, controller, document: controller.document, version: 1 };
+  });
+  return { ...scene, owned, history: [], sessions: 0 };
+}
+
+/** Carries everything both ways, through the hands of whoever tampers, until nobody has anything to say. */
+export function carry(stage: Stage, tamper: Tamper = {}, order: Order = wallets => [...wallets]): void {
+  const { aggregator, wallets, history } = stage;
+  for (let round = 0; ; round++) {
+    expect(round).toBeLessThan(200);
+    const down = aggregator.mail.splice(0);
+    const up = order(wallets).flatMap(wallet => wallet.mail.splice(0).map(envelope => ({ wallet, envelope })));
+    if (down.length + up.length === 0) return;
+    history.push(...down, ...up.map(({ envelope }) => envelope));
+    for (const envelope of down) {
+      const to = wallets.find(wallet => wallet.membership(stage.cohort).transport === envelope.to);
+      if (to) for (const each of tamper.down?.(envelope, to) ?? [envelope]) to.receive(each);
+    }
+    for (const { wallet, envelope } of up)
+      for (const each of tamper.up?.(envelope, wallet) ?? [envelope]) aggregator.receive(each);
+  }
+}
+
+/** A message by the transport key of a member. */
+export const saidBy = (stage: Stage, wallet: Wallet, message: Message, session?: string): Envelope =>
+  sealed(
+    { secret: draw(`transport key of ${wallet.name} in ${stage.cohort}`) },
+    {
+      message,
+      to: stage.aggregator.advert.terms.transport_key,
+      cohort: stage.cohort,
+      seq: 1_000_000 + stage.history.length,
+      created_at: stage.world.now,
+      ...(session === undefined ? {} : { session }),
+    },
+  );
+
+/** A message by the aggregator's transport key. */
+export const toldBy = (stage: Stage, to: Wallet, message: Message, session?: string): Envelope =>
+  sealed(
+    { secret: stage.aggregator.transportSecret },
+    {
+      message,
+      to: to.membership(stage.cohort).transport,
+      cohort: stage.cohort,
+      seq: 1_000_000 + stage.history.length,
+      created_at: stage.world.now,
+      ...(session === undefined ? {} : { session }),
+    },
+  );
+
+/** The same body by the same sender in another envelope, with some fields changed. */
+export const again = (stage: Stage, wallet: Wallet, envelope: Envelope, changes: object = {}): Envelope =>
+  saidBy(stage, wallet, { type: envelope.type, body: { ...envelope.body, ...changes } } as Message, envelope.session);
+
+export const retold = (stage: Stage, to: Wallet, envelope: Envelope, changes: object = {}): Envelope =>
+  toldBy(stage, to, { type: envelope.type, body: { ...envelope.body, ...changes } } as Message, envelope.session);
+
+/** What the aggregator said of one session. */
+export interface Told {
+  aborts: Body<'round_aborted'>[];
+  kept: Transcript[];
+}
+
+/** Somebody's update starts a round; it is spoilt for a while; then everybody is honest until it is final. */
+export async function playSession(
+  stage: Stage,
+  owner: number,
+  tamper: Tamper,
+  order?: Order,
+): Promise<{ spoilt: Told; whole: Told; retries: number }> {
+  const { aggregator, world } = stage;
+  const owned = stage.owned[owner]!;
+  const { wallet, controller } = owned;
+  stage.history.length = Math.max(0, stage.history.length);
+  const since = { told: stage.history.length, kept: aggregator.kept.length };
+  const told = (): Told => ({
+    aborts: unique(stage.history.slice(since.told).flatMap(each => (each.type === 'round_aborted' ? [each.body] : []))),
+    kept: aggregator.kept.slice(since.kept),
+  });
+  const made = await drafted(controller, `update ${++stage.sessions}`, {
+    document: owned.document,
+    version: owned.version,
+  });
+  wallet.submit(controller, made.update, made.document, [stage.cohort]);
+  carry(stage, tamper, order);
+  // Through every deadline of one attempt: presence, nonces, signatures.
+  for (const seconds of [30, 30, 300, 300, 300, 300]) {
+    if (aggregator.beacon.round?.stage.name === 'announced') break;
+    if (aggregator.beacon.round === null && told().aborts.length > 0) break;
+    if (aggregator.beacon.round?.stage.name === 'waiting') break;
+    world.now += seconds;
+    aggregator.advance();
+    carry(stage, tamper, order);
+  }
+  tamper.later?.();
+  carry(stage, tamper, order);
+  const spoilt = told();
+  let retries = 0;
+  const isDone = () => updateState(wallet, controller.did, owned.version + 1).includes('final');
+  for (; !isDone() && retries < 14; retries++) {
+    if (aggregator.beacon.round?.stage.name === 'announced') mine(stage, 6);
+    else {
+      world.now += 3_600;
+      aggregator.advance();
+    }
+    carry(stage);
+    for (const each of stage.wallets) each.look(stage.cohort);
+    carry(stage);
+  }
+  expect(isDone()).toBe(true);
+  owned.document = made.document;
+  owned.version += 1;
+  return { spoilt, whole: told(), retries };
+}
+
+const unique = <T>(values: T[]): T[] => [...new Map(values.map(value => [JSON.stringify(value), value])).values()];
+
+/** Blame, in order of its telling: nobody twice. */
+export const blamed = ({ aborts }: Told): string[] => [...new Set(aborts.flatMap(abort => abort.blame))];
+
+/**
+ * What must hold whatever anybody did: checked over all that the wallets ever sent. No public nonce has two signatures,
+ * no session two answers; what was signed is what the chain and the rules make; one outpoint, one set of signal bytes;
+ * one version of a DID, one update; and every kept transcript convicts whom it names.
+ */
+export function expectSound(stage: Stage): void {
+  const { wallets, cohort, world, aggregator } = stage;
+  const truth = world.chain.view(aggregator.script);
+  const perOutpoint = new Map<string, string>();
+  for (const wallet of wallets) {
+    const nonces = new Map<string, string>();
+    const signed = new Map<string, string>();
+    const owners = new Map<string, string>();
+    for (const { type, body } of wallet.sent) {
+      if (type === 'nonce') {
+        once(nonces, body.session_id, body.nonce_points);
+        once(owners, JSON.stringify(body.nonce_points), body.session_id);
+      }
+      if (type !== 'signal_authorization') continue;
+      once(signed, body.session_id, [body.agg_nonce, body.sig]);
+      expect(nonces.has(body.session_id)).toBe(true);
+      const session = wallet.beacon(cohort).sessions.get(body.session_id)!;
+      const { outpoint, signal_bytes, steps } = session;
+      const funding = truth.history.find(tx => tx.txid === outpoint.txid)!;
+      const value_sats = parseTx(funding.hex).outputs[outpoint.vout]!.value_sats;
+      const rebuilt = buildSignal({
+        prevout: { ...outpoint, value_sats },
+        scriptHex: aggregator.script,
+        signalBytes: fromHex(signal_bytes),
+        feeSats: steps[0]!.fee_sats,
+      });
+      expect(steps.map(step => step.unsigned_hex)).toEqual([rebuilt.unsignedHex]);
+      expect(steps[0]!.fee_sats).toBeLessThanOrEqual(aggregator.advert.terms.fee_cap);
+      once(perOutpoint, `${outpoint.txid}:${outpoint.vout}`, signal_bytes);
+    }
+    for (const { updates } of wallet.state.dids.values())
+      for (const version of new Set(updates.map(update => update.version))) {
+        const bound = updates.filter(
+          update => update.version === version && ['locked', 'broadcast', 'final', 'returned'].includes(update.state),
+        );
+        expect(bound.length).toBeLessThanOrEqual(1);
+      }
+  }
+  for (const transcript of aggregator.kept)
+    expect(judgeTranscript(transcript)).toMatchObject({ shown: true, participant_pk: transcript.participant_pk });
+}
+
+function once(known: Map<string, string>, key: string, value: unknown): void {
+  const text = JSON.stringify(value);
+  expect(known.get(key) ?? text).toBe(text);
+  known.set(key, text);
+}
