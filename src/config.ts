@@ -55,6 +55,11 @@ export interface Config {
   advert: AdvertTerms & { expires_in: number };
   admission: { invites: string[]; allowlist: string[] };
   profile: { name: string; about: string };
+  /**
+   * Where announcement maps of CAS beacons are published: the RPC address of an IPFS node (Kubo). Left out: nowhere. Absent
+   * means the same as empty.
+   */
+  cas?: { kubo_url?: string | undefined };
   log: { level: 'debug' | 'info' | 'warn' | 'error'; format: 'text' | 'json' };
 }
 
@@ -200,7 +205,7 @@ function assemble(
   settings: Settings,
   read: { relays: string[]; password: string | null; invites: string | null },
 ): Config {
-  const { network, mainnet, state_dir, identity, chain, advert, admission, profile, log } = settings;
+  const { network, mainnet, state_dir, identity, chain, advert, admission, profile, cas, log } = settings;
   return {
     network,
     mainnet,
@@ -212,6 +217,7 @@ function assemble(
     advert,
     admission: { invites: [...admission.invites, ...linesOf(read.invites)], allowlist: admission.allowlist },
     profile,
+    cas,
     log,
   };
 }
@@ -264,5 +270,6 @@ export function withoutSecrets(config: Config): Record<string, unknown> {
         ? { ...chain, url, auth: { user: chain.auth.user, password: 'set' } }
         : { ...chain, url },
     admission: { invites: `${admission.invites.length} set`, allowlist: admission.allowlist },
+    ...(config.cas?.kubo_url === undefined ? {} : { cas: { kubo_url: config.cas.kubo_url.replace(/\?.*$/s, '?…') } }),
   };
 }

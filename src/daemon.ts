@@ -7,6 +7,7 @@ import { bitcoindChain, type Chain, esploraChain, requireNetwork } from './chain
 import type { CohortState } from './cohort/index.ts';
 import { readSecretFile } from './config/files.ts';
 import type { Config } from './config.ts';
+import { createPublisher, kuboStore } from './content/index.ts';
 import { type Bytes, isHex, sha256, toHex, utf8 } from './crypto/index.ts';
 import { didOfIdentity } from './nostr/advert.ts';
 import { verifyAdvertDocument } from './nostr/advert-document.ts';
@@ -42,6 +43,7 @@ import { keepHearing } from './shell/hearing.ts';
 import { createHost } from './shell/host.ts';
 import { KeyFileError, type KeyStore, openKeyFile } from './shell/keystore.ts';
 import { createMail } from './shell/mail.ts';
+import { mapKey, publishableMaps } from './shell/maps.ts';
 import { advertSummary, cohortDetail, cohortSummary, roundDetails, roundSummaries } from './shell/views.ts';
 import { openStore, type Store, StoreFailed, StoreFull } from './store/index.ts';
 import { version } from './version.ts';
@@ -207,6 +209,18 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     onStored: () => outbox.wake(),
     onRecipients: () => inbox.refresh(),
   });
+  const isPublished = (signalBytes: string): boolean => store.meta(mapKey(signalBytes)) !== null;
+  const kuboUrl = config.cas?.kubo_url;
+  const publisher =
+    kuboUrl === undefined
+      ? null
+      : createPublisher({
+          store: kuboStore({ url: kuboUrl }),
+          pending: () => publishableMaps(host.states()).filter(({ key }) => store.meta(key) === null),
+          done: (key, cid) => void orFail(() => store.commit({ meta: [{ key, value: cid }] })),
+          now,
+          log,
+        });
   /** Where all messages are carried by hand nobody is deaf: deadlines are the operator's to choose, and they run. */
   const isByHand = relays.urls.length === 0;
   const canHear = (): boolean => isByHand || (relays.connectedCount() > 0 && inbox.caughtUp().length > 0);
@@ -268,6 +282,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     listen();
     orFail(host.tick);
     refreshAdverts();
+    publisher?.tick();
     if (Date.now() - lastLook < timing.lookMs) return;
     lastLook = Date.now();
     void host.lookAll().catch(fail);
@@ -406,7 +421,9 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     },
     async roundShow({ cohort, round }) {
       const state = find(cohort);
-      const found = roundDetails(state, host.env(state.id)).find(detail => detail.round === round);
+      const found = roundDetails(state, host.env(state.id), publisher && isPublished).find(
+        detail => detail.round === round,
+      );
       if (!found) throw new OperatorError('not_found', `there is no round ${round}`);
       return found;
     },
@@ -437,6 +454,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       await relays.close();
       hearing.stop();
       await chain.close();
+      publisher?.stop();
       store.close();
     },
   };

@@ -20,6 +20,7 @@ const PURE_FILES = [
   'joining',
   'look',
   'rebind',
+  'recovery',
   'rounds',
   'signer',
   'singleton',

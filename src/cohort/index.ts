@@ -1,6 +1,6 @@
 export { decide } from './decide.ts';
 export type { CohortEvent, Stored } from './events.ts';
-export { signalHistory } from './evidence.ts';
+export { aggregateOf, signalHistory } from './evidence.ts';
 export { evolve } from './evolve.ts';
 export type { AdmissionPolicy, ChainTx, ChainView, ControlResult, Decision, Effect, Env, Input } from './inputs.ts';
 export { roundBlocker, usableOutpoint } from './rounds.ts';

@@ -69,6 +69,7 @@ export function defaultSettings({
     },
     admission: { invites: [], allowlist: [] },
     profile: { name: 'did:btcr2 aggregator', about: 'Announces did:btcr2 updates for cohorts of wallets.' },
+    cas: {},
     log: { level: 'info', format: isTty ? 'text' : 'json' },
   };
 }

@@ -54,6 +54,7 @@ export const settingsSchema = z.strictObject({
     allowlist: z.array(xOnlyKey).max(10_000),
   }),
   profile: z.strictObject({ name: plainText(100).min(1), about: plainText(1000) }),
+  cas: z.strictObject({ kubo_url: httpUrl.optional() }),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']), format: z.enum(['text', 'json']) }),
 });
 

@@ -115,7 +115,12 @@ export interface RoundDetail extends RoundSummary {
   fee_sats: number | null;
   hex: string | null;
   open_sessions: { session_id: string; attempt: number; authorized: number; members: number }[];
-  announcements: { did: string; version: number; announcement: string }[];
+  /** `cid`: address (IPFS CIDv1) of the signed update, for whoever has its bytes. */
+  announcements: { did: string; version: number; announcement: string; cid: string }[];
+  /** Address of a CAS beacon's announcement map; null for a tree. */
+  map_cid: string | null;
+  /** Whether the map was published from here; null where nothing is published. */
+  map_published: boolean | null;
 }
 
 export interface EvidenceSummary {

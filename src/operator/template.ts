@@ -139,6 +139,11 @@ allowlist = []
 name = ${text(String(at(defaults, 'profile.name')))}
 about = ${text(String(at(defaults, 'profile.about')))}
 
+[cas]
+# Publishes the announcement maps of CAS beacons, when their signals are final, by the RPC API of an IPFS node (Kubo).
+# Such a map names every DID that was updated, for everybody and for good. Left out, nothing is published.
+# kubo_url = "http://127.0.0.1:5001"
+
 [log]
 # debug, info, warn or error.
 level = "info"

@@ -315,6 +315,7 @@ export function roundView(round: RoundDetail, view: View): string {
       ['fee', round.fee_sats === null ? null : sats(round.fee_sats)],
       ['txid', round.txid],
       ['height', round.height === null ? null : thousands(round.height)],
+      ['map', round.map_cid && `${round.map_cid}${round.map_published ? ', published' : ''}`],
       ['transaction', round.hex],
     ],
     paint,
@@ -325,8 +326,8 @@ export function roundView(round: RoundDetail, view: View): string {
     paint,
   );
   const updates = table(
-    [{ title: 'DID' }, { title: 'VERSION', align: 'right' }, { title: 'ANNOUNCEMENT' }],
-    round.announcements.map(({ did, version, announcement }) => [did, String(version), announcement]),
+    [{ title: 'DID' }, { title: 'VERSION', align: 'right' }, { title: 'ANNOUNCEMENT' }, { title: 'CID' }],
+    round.announcements.map(({ did, version, announcement, cid }) => [did, String(version), announcement, cid]),
     paint,
   );
   return [

@@ -1,5 +1,7 @@
 import { confirmations, runway } from '../bitcoin/index.ts';
 import { announceable, type Beacon, type CohortState, type Env, type Round, roundBlocker } from '../cohort/index.ts';
+import { fromHex } from '../crypto/index.ts';
+import { cidV1 } from '../did/index.ts';
 import type { AdvertSummary, CohortDetail, CohortSummary, RoundDetail, RoundSummary } from '../operator/api.ts';
 
 /** 154 vB at the present estimate, or at 1 sat/vB where there is none. */
@@ -134,7 +136,21 @@ export function roundSummaries(state: CohortState, env: Env): RoundSummary[] {
   );
 }
 
-export function roundDetails(state: CohortState, env: Env): RoundDetail[] {
+const withCid = <T extends { announcement: string }>(update: T): T & { cid: string } => ({
+  ...update,
+  cid: cidV1(fromHex(update.announcement, 32)),
+});
+
+/** A CAS beacon's signal bytes are the hash of its map, and so its address. */
+const mapCidOf = (state: CohortState, signalBytes: string | undefined): string | null =>
+  state.advert.terms.type === 'CASBeacon' && signalBytes !== undefined ? cidV1(fromHex(signalBytes, 32)) : null;
+
+/** `isPublished` says of a map's signal bytes whether it was published; null where nothing is. */
+export function roundDetails(
+  state: CohortState,
+  env: Env,
+  isPublished: ((signalBytes: string) => boolean) | null = null,
+): RoundDetail[] {
   const beacon = beaconOf(state);
   if (!beacon) return [];
   const done = beacon.signals.map(({ round, attempt, fee_sats, session_id, txid, hex, frozen, seen }): RoundDetail => {
@@ -155,14 +171,17 @@ export function roundDetails(state: CohortState, env: Env): RoundDetail[] {
       fee_sats,
       hex,
       open_sessions: [],
-      announcements: frozen.updates,
+      announcements: frozen.updates.map(withCid),
+      map_cid: mapCidOf(state, frozen.signal_bytes),
+      map_published:
+        mapCidOf(state, frozen.signal_bytes) === null ? null : (isPublished?.(frozen.signal_bytes) ?? null),
     };
   });
   const { round } = beacon;
-  return round && round.stage.name !== 'announced' ? [...done, openRound(beacon, round)] : done;
+  return round && round.stage.name !== 'announced' ? [...done, openRound(state, beacon, round)] : done;
 }
 
-function openRound(beacon: Beacon, round: Round): RoundDetail {
+function openRound(state: CohortState, beacon: Beacon, round: Round): RoundDetail {
   const session = 'session' in round.stage ? round.stage.session : round.open.at(-1);
   return {
     round: round.number,
@@ -183,6 +202,8 @@ function openRound(beacon: Beacon, round: Round): RoundDetail {
       authorized: open.sigs.size,
       members: beacon.participant_pubkeys.length,
     })),
-    announcements: round.frozen?.updates ?? [],
+    announcements: (round.frozen?.updates ?? []).map(withCid),
+    map_cid: mapCidOf(state, round.frozen?.signal_bytes),
+    map_published: null,
   };
 }

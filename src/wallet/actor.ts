@@ -23,15 +23,19 @@ import type { WalletStore } from '../store/wallet-store.ts';
 import type { HandNews } from './api.ts';
 import {
   beaconOf,
+  concernedDids,
   createNonceJar,
   type Decision,
   decide,
   type Effect,
   emptyWallet,
   evolve,
+  forgottenOpportunities,
   type Input,
   type Job,
   jobsOf,
+  nonceName,
+  provenBeaconOf,
   treeNonce,
   type WalletEvent,
   type WalletState,
@@ -140,6 +144,8 @@ export function createActor(options: ActorOptions): Actor {
     const outbox: OutboxItem[] = [];
     const answers: { key: string; eventIds: string[] }[] = [];
     const before = seq;
+    // What the lost wallet sent had smaller numbers.
+    if (events.some(event => event.type === 'cohort_restored')) seq = Math.max(seq, at);
     let next = state;
     const apply = (event: WalletEvent): void => {
       next = evolve(next, { ...event, at });
@@ -307,7 +313,7 @@ export function createActor(options: ActorOptions): Actor {
   function addressFor(envelope: Envelope): string | null {
     const membership = state.cohorts.get(envelope.cohort);
     if (envelope.type === 'cohort_set') return membership ? setAddress(envelope.body, membership) : null;
-    const beacon = membership && beaconOf(membership);
+    const beacon = membership && provenBeaconOf(membership);
     const matters = envelope.type === 'authorize_beacon_signal_request' || envelope.type === 'proofs';
     return beacon && matters ? beacon.beacon_address : null;
   }
@@ -326,6 +332,22 @@ export function createActor(options: ActorOptions): Actor {
     }
   }
 
+  /** Tree nonces of opportunities that this wallet has no answers to: restored, its seed makes them again. */
+  function recall(envelope: Envelope): Record<string, string> {
+    const membership = state.cohorts.get(envelope.cohort);
+    const beacon = membership && provenBeaconOf(membership);
+    const forgotten = membership ? forgottenOpportunities(membership, envelope) : [];
+    if (!membership || !beacon || forgotten.length === 0) return {};
+    const dids = concernedDids(state, beacon);
+    return keys.lend(nonceKey(), seed =>
+      Object.fromEntries(
+        forgotten.flatMap(id =>
+          dids.map(did => [nonceName(did, id), treeNonce(seed, beacon.beacon_address, did, id)] as const),
+        ),
+      ),
+    );
+  }
+
   async function deliver(event: NostrEvent): Promise<Delivered> {
     const to = event.tags.find(tag => tag[0] === 'p')?.[1] ?? '';
     if (!keys.has(to)) return undefined;
@@ -340,7 +362,8 @@ export function createActor(options: ActorOptions): Actor {
     if (envelope.created_at > now() + MAX_SKEW) return undefined;
     await inTurn(async () => {
       const chain = await viewFor(envelope);
-      const drop = await stored(step({ type: 'message', envelope }, chain, opened.eventIds));
+      const recalled = recall(envelope);
+      const drop = await stored(step({ type: 'message', envelope, recalled }, chain, opened.eventIds));
       if (drop) log('debug', 'no effect', { type: envelope.type, reason: drop });
     });
     if (envelope.type === 'signal_status') void lookAll();
@@ -417,7 +440,7 @@ export function createActor(options: ActorOptions): Actor {
     // Before anything is waited for: a wallet that stops meanwhile closes its store.
     for (const { hex } of store.broadcasts()) submit(hex);
     for (const [cohort, membership] of state.cohorts) {
-      const beacon = beaconOf(membership);
+      const beacon = provenBeaconOf(membership);
       if (!beacon || !eye) continue;
       try {
         const chain = await eye.look(beacon.beacon_address);

@@ -115,6 +115,7 @@ export function decideProofs(
   const { did } = body;
   if (!state.dids.has(did) && !beacon.registrations.has(did)) return { drop: 'proofs for a DID of somebody else' };
   const bad = badEvidence(state, membership, did, body.signals);
+  if (bad && membership.phase.name === 'restored') return keepGood(state, membership, beacon, body, bad);
   if (bad) return { refuse: `the evidence that was asked for is wrong: ${bad}` };
   const kept = { events: keep(cohort, beacon, did, body.signals), effects: [] };
   const held = beacon.held_request;
@@ -130,6 +131,21 @@ export function decideProofs(
   if (!check.ok && check.missing?.every(isAwaited)) return kept;
   const again = decideRequest(state, membership, beacon, whole, held.in_reply_to, env);
   return 'events' in again ? { events: [...kept.events, ...again.events], effects: again.effects } : kept;
+}
+
+/** A restored wallet may lack one update, which spoils one proof: the others are kept, and what is missing is told. */
+function keepGood(
+  state: WalletState,
+  membership: Membership,
+  beacon: MemberBeacon,
+  { did, signals }: Proofs,
+  bad: string,
+): Decision {
+  const good = signals.filter(signal => badEvidence(state, membership, did, [signal]) === null);
+  const events = keep(membership.cohort, beacon, did, good);
+  return events.length > 0
+    ? { events, effects: [] }
+    : { refuse: `a proof does not fit what was restored, as where an update of ${did} is missing: ${bad}` };
 }
 
 /** What a refusal ends: a request of this wallet, or its seat. */

@@ -5,6 +5,9 @@ import type { Scheme, Terms } from '../messages/index.ts';
 import type { Advert } from '../nostr/advert.ts';
 import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
 import type { WalletEvent } from './core.ts';
+import type { Recovery } from './recovery.ts';
+
+export type { Recovery, RecoveryCohort } from './recovery.ts';
 
 /**
  * Signs for a DID whose key lives outside the wallet, as in a device or another program. It signs registrations and
@@ -87,6 +90,11 @@ export interface WalletApi {
       cohorts?: string[];
       /** Sends its hash alone: the aggregator never learns what it says. */
       bare?: boolean;
+      /**
+       * Said of a restored DID: nothing that the lost wallet signed for this version can still appear on the chain. If
+       * something does, two updates of one version end the DID for ever.
+       */
+      afterRestore?: boolean;
       didSigner?: DidSigner;
     } & ViaSingleton,
   ): Promise<Announced>;
@@ -124,6 +132,61 @@ export interface ByHandApi {
 
 /** What is told of a message that came by hand. */
 export type HandNews = WalletEvent | { type: 'refused'; text: string };
+
+/** An update in a content-addressed store, under its address (IPFS CIDv1). */
+export interface Published {
+  did: string;
+  version: number;
+  announcement: string;
+  cid: string;
+}
+
+export interface PublishApi {
+  /**
+   * Puts signed updates that are final into the content store of the configuration: all of a DID, or that of one version.
+   * What was sent as a hash alone, or belongs to a blinded cohort, only with `reveal`: **everybody can read it then, for
+   * good**. Each address is checked against the bytes. Rejects with WalletError `refused`, after a few tries where the store
+   * does not answer.
+   */
+  publish(request: { did: string; version?: number; reveal?: boolean }): Promise<Published[]>;
+}
+
+/** What to put back: a recovery file, a sidecar, a `k` identifier by name or by the index of its key, or all that the chain shows. */
+export interface RestoreRequest {
+  recovery?: unknown;
+  /** Sidecar data of one DID; that of a `k` identifier needs `did` beside it. */
+  sidecar?: unknown;
+  did?: string;
+  name?: string;
+  /** The `k` identifier of this key of the seed, from 0. */
+  index?: number;
+  /**
+   * The `k` identifiers of those keys of the seed whose beacons the chain has seen. A bitcoind scans all blocks for each,
+   * which takes hours on mainnet.
+   */
+  scan?: boolean;
+}
+
+/** What was put back, and what came of it. `text` says why a DID does not resolve. */
+export interface Restored {
+  dids: { did: string; version: string | null; deactivated: boolean; missing_proofs: number; text: string | null }[];
+  cohorts: { cohort: string; advert_id: string; beacon_address: string }[];
+  /** For people: what this wallet can do from here on, and what it can not. */
+  can: string[];
+  cannot: string[];
+}
+
+export interface RestoreApi {
+  /** What has to be kept beside the words of the seed. Write it anew after every join, DID and update. */
+  recovery(): Recovery;
+  /**
+   * Puts DIDs and memberships back into a wallet whose keys were made from the seed, makes the nonces of private trees
+   * again, and fetches all proofs from the aggregators. **Cohort keys cannot be restored**: such a wallet signs no round.
+   * Resolves when every proof is here, or after a minute, with what is missing. Rejects with WalletError `refused` for a
+   * file that is wrong, a DID whose key is not of this seed, or what the wallet has already.
+   */
+  restore(request: RestoreRequest): Promise<Restored>;
+}
 
 /** What a wallet can do by the beacon that one DID's controller holds alone. */
 export interface SingletonApi {
@@ -178,6 +241,8 @@ export interface WalletStatus {
   network: Network;
   relays: { url: string; connected: boolean }[];
   chain: { kind: string; height: number | null };
+  /** Whether the words of a seed make its DID and transport keys again. */
+  seeded: boolean;
   cohorts: CohortView[];
   dids: DidView[];
 }
@@ -193,7 +258,15 @@ export interface CohortView {
   /** lost: nothing can be sent or read in this cohort before a `rebind`, which is `asked` until it is answered. */
   transport: 'here' | 'asked' | 'lost';
   terms: Terms;
-  signals: { signal_bytes: string; txid: string | null; status: string; height: number | null; dids_proven: number }[];
+  signals: {
+    signal_bytes: string;
+    txid: string | null;
+    status: string;
+    height: number | null;
+    dids_proven: number;
+    /** Address (IPFS CIDv1) of a CAS beacon's announcement map; null for a tree. */
+    map_cid: string | null;
+  }[];
   open_sessions: { session_id: string; round: number; attempt: number; txid: string }[];
   last_abort: { round: number; reason: string; text: string; at: number } | null;
 }
@@ -214,6 +287,8 @@ export interface DidView {
   updates: {
     version: number;
     announcement: string;
+    /** Address (IPFS CIDv1) of the signed update, for whoever has its bytes. */
+    cid: string;
     state: string;
     text: string | null;
     /** Transactions of the controller's own beacon that announce it, if there are any. */
@@ -234,6 +309,7 @@ export class WalletError extends Error {
     | 'invalid_patch'
     | 'version_busy'
     | 'draft'
+    | 'restored'
     | 'unfunded'
     | 'transport_lost'
     | 'already'

@@ -1,9 +1,9 @@
 import type { Evidence } from '../beacon/index.ts';
 import { fromHex, toHex } from '../crypto/index.ts';
 import type { Envelope, Message, SignalEvidence } from '../messages/index.ts';
-import { leafIndex, unblindProof } from '../smt/index.ts';
+import { leafIndex, type SmtProof, unblindProof, verifySmtProof } from '../smt/index.ts';
 import type { Effect } from './inputs.ts';
-import { beaconOf, type MemberBeacon, type Membership, type WalletState } from './state.ts';
+import { type MemberBeacon, type Membership, provenBeaconOf, type WalletState } from './state.ts';
 
 /**
  * A blinded cohort's wire knows indices and finished leaves; the wallet knows DIDs, updates and nonces. The one becomes
@@ -43,13 +43,20 @@ function blindMessage(message: Message): Message {
 }
 
 /** What comes in: indices of the wallet's own DIDs become DIDs, and proofs get their nonces and updates back. */
-export function unblindEnvelope(state: WalletState, membership: Membership, envelope: Envelope): Envelope {
+export function unblindEnvelope(
+  state: WalletState,
+  membership: Membership,
+  envelope: Envelope,
+  recalled: Readonly<Record<string, string>> = {},
+): Envelope {
   if (membership.terms.privacy !== 'blinded') return envelope;
-  const beacon = beaconOf(membership);
+  const beacon = provenBeaconOf(membership);
   const names = new Map([...state.dids.keys()].map(did => [indexOf(did), did]));
   const nameOf = (index: string): string => names.get(index) ?? index;
   const unblind = (evidence: Evidence, opportunityId: string | undefined): Evidence =>
-    unblindEvidence(evidence, nameOf, beacon, opportunityId);
+    unblindEvidence(evidence, nameOf, beacon, opportunityId, (did, proof) =>
+      recalledProof(state, membership, did, proof, recalled[nonceName(did, opportunityId ?? '')]),
+    );
   const all = (signals: SignalEvidence[]): SignalEvidence[] =>
     signals.map(signal => ({ ...signal, evidence: unblind(signal.evidence, signal.opportunity_id) }));
   switch (envelope.type) {
@@ -81,6 +88,7 @@ function unblindEvidence(
   nameOf: (index: string) => string,
   beacon: MemberBeacon | null,
   opportunityId: string | undefined,
+  recall: (did: string, proof: SmtProof) => SmtProof,
 ): Evidence {
   if ('map' in evidence) return evidence;
   const answered = opportunityId === undefined ? null : beacon?.opportunities.get(opportunityId)?.entries;
@@ -90,7 +98,7 @@ function unblindEvidence(
       Object.entries(evidence.proofs).map(([index, proof]) => {
         const did = nameOf(index);
         const entry = entries.get(did);
-        if (!entry) return [did, proof];
+        if (!entry) return [did, recall(did, proof)];
         const { nonce, announcement } = entry;
         return [
           did,
@@ -102,4 +110,38 @@ function unblindEvidence(
       }),
     ),
   };
+}
+
+/** The name of a tree nonce among those that were recalled. */
+export const nonceName = (did: string, opportunityId: string): string => `${did} ${opportunityId}`;
+
+/** Opportunities of blinded proofs in a message that this wallet has no answers to: their nonces have to be made again. */
+export function forgottenOpportunities(membership: Membership, envelope: Envelope): string[] {
+  if (membership.terms.privacy !== 'blinded' || envelope.type !== 'proofs') return [];
+  const known = provenBeaconOf(membership)?.opportunities;
+  return envelope.body.signals.flatMap(({ opportunity_id: id }) =>
+    id === undefined || known?.get(id)?.entries ? [] : [id],
+  );
+}
+
+/**
+ * A wallet that lost its answers does not know what its leaf held: an update, or none. The proof verifies with one of
+ * them only, so each of its updates is tried. It stays as it came where none fits, as for an empty index.
+ */
+function recalledProof(
+  state: WalletState,
+  { terms }: Membership,
+  did: string,
+  proof: SmtProof,
+  recalled: string | undefined,
+): SmtProof {
+  const own = state.dids.get(did);
+  if (recalled === undefined || !own) return proof;
+  const nonce = fromHex(recalled, 32);
+  const index = leafIndex(did);
+  const whole = [
+    unblindProof(proof, { nonce }),
+    ...own.updates.map(({ announcement }) => unblindProof(proof, { nonce, announcement: fromHex(announcement, 32) })),
+  ];
+  return whole.find(candidate => verifySmtProof(index, candidate, terms.bit_order)) ?? proof;
 }

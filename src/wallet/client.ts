@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Network } from '../bitcoin/network.ts';
 import type { Chain } from '../chain/index.ts';
+import type { ContentStore } from '../content/store.ts';
 import type { Log } from '../nostr/index.ts';
 import { nodeSocket } from '../nostr/websocket-node.ts';
 import { changeKeyFilePassphrase, type KeyStore, openKeyFile } from '../shell/keystore.ts';
@@ -20,6 +21,8 @@ export interface WalletOptions {
   relays: string[];
   chain: Chain | null;
   log: Log;
+  /** Where updates are published when their controller asks for it, such as `kuboStore({ url })`. */
+  content?: ContentStore | undefined;
   /** Another place for the keys than keys.json. */
   keys?: KeyStore;
   /** Opens a locked keys.json; a plain one is locked with it. Kept nowhere. */
@@ -41,7 +44,9 @@ export async function openWallet(options: WalletOptions): Promise<Wallet> {
       options.keys ??
       openKeyFile(keysPath(home), random, now, { passphrase: options.passphrase, derive: deriveSecret });
     const pollMs = options.pollMs === undefined ? {} : { pollMs: options.pollMs };
-    return createWallet({ network, relays, chain, store, keys, openSocket: nodeSocket, random, now, log, ...pollMs });
+    const content = options.content ?? null;
+    const parts = { network, relays, chain, store, keys, content, openSocket: nodeSocket, random, now, log };
+    return createWallet({ ...parts, ...pollMs });
   } catch (error) {
     store.close();
     throw error;

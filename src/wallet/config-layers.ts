@@ -13,6 +13,7 @@ export const KEYS = [
   'chain.user',
   'chain.password_file',
   'chain.wallet',
+  'cas.kubo_url',
 ] as const;
 
 export type Key = (typeof KEYS)[number];
@@ -134,6 +135,7 @@ const FLAG_NAMES: Readonly<Record<Key, string>> = {
   'chain.user': '--user',
   'chain.password_file': '--password-file',
   'chain.wallet': 'the node wallet',
+  'cas.kubo_url': 'the content store',
 };
 
 /** The settings of the command line. Naming both chain backends is a problem. */

@@ -36,6 +36,8 @@ export interface WalletConfig {
   relays: string[];
   /** Null: the wallet cannot see the chain, and signs nothing new. */
   chain: ChainConfig | null;
+  /** RPC address of the IPFS node (Kubo) that updates are published to when asked; null: nowhere. */
+  kubo_url: string | null;
   log_level: (typeof LOG_LEVELS)[number];
 }
 
@@ -100,8 +102,9 @@ export function walletConfig(home: string, text: string, sources: Sources): Wall
     found.push({ key: 'relays', text: 'missing; at least one ws:// or wss:// address, or by_hand = true' });
   const log_level = read(settings, found, 'log_level', schemas.log_level) ?? 'warn';
   const chain = readChain(settings, found);
+  const kubo_url = read(settings, found, 'cas.kubo_url', schemas.url) ?? null;
   if (found.length > 0 || network === undefined || relays === undefined) throw new WalletConfigError(found);
-  return { home, network, relays: [...new Set(relays.map(normalizeRelayUrl))], chain, log_level };
+  return { home, network, relays: [...new Set(relays.map(normalizeRelayUrl))], chain, kubo_url, log_level };
 }
 
 /** The chain that flags and environment alone name, without any wallet; null if they name none. Throws WalletConfigError. */

@@ -1,3 +1,4 @@
+export { forgottenOpportunities, nonceName } from './blind.ts';
 export { checkRequest, holdsEvidence, isCommitted, openSessions, type VetoCode } from './check.ts';
 export { decide } from './decide.ts';
 export type { Stored, WalletEvent } from './events.ts';

@@ -21,7 +21,7 @@ import {
   decideStatus,
 } from './rounds.ts';
 import { decideOwnLook, ownSignalProblem } from './singleton.ts';
-import { type Asked, beaconOf, type MemberBeacon, type Membership, type WalletState } from './state.ts';
+import { type Asked, beaconOf, type MemberBeacon, type Membership, provenBeaconOf, type WalletState } from './state.ts';
 
 /** What follows from one input, as facts to store and effects to carry out. Pure, as the cohort's `decide`. */
 export function decide(state: WalletState, input: Input, env: Env): Decision {
@@ -37,12 +37,18 @@ function decideOpen(state: WalletState, input: Input, env: Env): Decision {
       return decideJoin(state, input);
     case 'add_did':
       return addDid(state, input);
+    case 'restore_did':
+      return restoreDid(state, input);
+    case 'restored_final':
+      return restoredFinal(state, input);
+    case 'restore_cohort':
+      return restoreCohort(state, input);
     case 'submit_update':
       return submitUpdate(state, input, env);
     case 'look_own':
       return decideOwnLook(state, input.address, env);
     case 'message':
-      return decideMessage(state, input.envelope, env);
+      return decideMessage(state, input.envelope, env, input.recalled ?? {});
     default: {
       const membership = state.cohorts.get(input.cohort);
       return membership ? decideInCohort(state, membership, input, env) : { refuse: 'no such cohort' };
@@ -55,6 +61,34 @@ function addDid(state: WalletState, input: Extract<Input, { type: 'add_did' }>):
   const { did, name, network, public_key, genesis } = input;
   const names = namesOf(input.document);
   return { events: [{ type: 'did_created', did, name, network, public_key, genesis, names }], effects: [] };
+}
+
+/** A DID of the seed is put back with what a sidecar says of it; its updates are taken for signed, so none is ever contradicted. */
+function restoreDid(state: WalletState, input: Extract<Input, { type: 'restore_did' }>): Decision {
+  if (state.dids.has(input.did)) return { refuse: `the wallet holds ${input.did} already` };
+  const { did, name, network, public_key, genesis, updates } = input;
+  const names = [...new Set(input.documents.flatMap(namesOf))];
+  return { events: [{ type: 'did_restored', did, name, network, public_key, genesis, names, updates }], effects: [] };
+}
+
+function restoredFinal(
+  state: WalletState,
+  { did, announcements }: Extract<Input, { type: 'restored_final' }>,
+): Decision {
+  const own = state.dids.get(did);
+  const events = (own?.updates ?? []).flatMap(({ announcement, state: at, cohorts, own_signals }): WalletEvent[] => {
+    const isRestored = at === 'locked' && cohorts.length === 0 && own_signals.length === 0;
+    return isRestored && announcements.includes(announcement)
+      ? [{ type: 'update_moved', did, announcement, state: 'final' }]
+      : [];
+  });
+  return { events, effects: [] };
+}
+
+/** A membership is put back for its proofs alone: with a cohort key from anywhere, two devices could sign beside each other. */
+function restoreCohort(state: WalletState, input: Extract<Input, { type: 'restore_cohort' }>): Decision {
+  if (state.cohorts.has(input.cohort)) return { refuse: `the wallet is in cohort ${input.cohort} already` };
+  return { events: [{ ...input, type: 'cohort_restored' }], effects: [] };
 }
 
 /** Beacon addresses of a document. A document may write one in capitals (BIP-173), and it is the same address. */
@@ -96,18 +130,33 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
   };
 }
 
-type InCohort = Exclude<Input, { type: 'join' | 'add_did' | 'submit_update' | 'message' | 'look_own' }>;
+type InCohort = Exclude<
+  Input,
+  {
+    type:
+      | 'join'
+      | 'add_did'
+      | 'restore_did'
+      | 'restored_final'
+      | 'restore_cohort'
+      | 'submit_update'
+      | 'message'
+      | 'look_own';
+  }
+>;
 
 function decideInCohort(state: WalletState, membership: Membership, input: InCohort, env: Env): Decision {
   const { cohort } = membership;
   if (input.type === 'set_signed') return decideSetSigned(membership, input.sig);
   if (input.type === 'leave') {
-    if (membership.phase.name === 'ready' || membership.phase.name === 'ended')
+    if (['ready', 'restored', 'ended'].includes(membership.phase.name))
       return { refuse: `there is no seat to give back: the membership is ${membership.phase.name}` };
     const body = { participant_pk: membership.participant_pk, reason: input.reason };
     return { events: [], effects: [{ type: 'send', cohort, message: { type: 'leave', body }, slot: 'leave' }] };
   }
   if (input.type === 'rebind') return decideRebind(state, membership, input);
+  if (membership.phase.name === 'restored' && input.type === 'look')
+    return decideLook(state, membership, membership.phase.beacon, env);
   const beacon = beaconOf(membership);
   if (!beacon) return { refuse: `the cohort is not ready: it is ${membership.phase.name}` };
   switch (input.type) {
@@ -156,7 +205,7 @@ function register(
 function otherOrder(state: WalletState, { terms }: Membership, did: string): string | null {
   if (terms.type !== 'SMTBeacon') return null;
   for (const other of state.cohorts.values()) {
-    const beacon = beaconOf(other);
+    const beacon = provenBeaconOf(other);
     if (!beacon || other.terms.type !== 'SMTBeacon' || other.terms.bit_order === terms.bit_order) continue;
     const isNamed = state.dids.get(did)?.named.has(beacon.beacon_address);
     if (isNamed || beacon.registrations.get(did)?.name === 'held') return other.cohort;
@@ -164,7 +213,12 @@ function otherOrder(state: WalletState, { terms }: Membership, did: string): str
   return null;
 }
 
-function decideMessage(state: WalletState, envelope: Envelope, env: Env): Decision {
+function decideMessage(
+  state: WalletState,
+  envelope: Envelope,
+  env: Env,
+  recalled: Readonly<Record<string, string>>,
+): Decision {
   const membership = [...state.cohorts.values()].find(
     ({ cohort, transport, rebinding }) =>
       cohort === envelope.cohort && (transport === envelope.to || rebinding?.transport === envelope.to),
@@ -173,11 +227,11 @@ function decideMessage(state: WalletState, envelope: Envelope, env: Env): Decisi
   if (envelope.from !== membership.terms.transport_key)
     return { drop: 'not from the transport key of the agreed advert' };
   if (membership.transport !== envelope.to && envelope.type !== 'rejection')
-    return first(state, decideRebound(state, membership), env, next => decideMessage(next, envelope, env));
+    return first(state, decideRebound(state, membership), env, next => decideMessage(next, envelope, env, recalled));
   const known = envelope.in_reply_to === undefined ? undefined : state.asked.get(envelope.in_reply_to);
   // Another aggregator's answer to what this one was asked answers nothing.
   const asked = known?.cohort === membership.cohort ? known : null;
-  const decision = decideFrom(state, membership, unblindEnvelope(state, membership, envelope), asked, env);
+  const decision = decideFrom(state, membership, unblindEnvelope(state, membership, envelope, recalled), asked, env);
   if (!asked || !('events' in decision)) return decision;
   const answered: WalletEvent = { type: 'answered', envelope_id: envelope.in_reply_to! };
   return { ...decision, events: [...decision.events, answered] };
@@ -190,6 +244,7 @@ function decideFrom(
   asked: Asked | null,
   env: Env,
 ): Decision {
+  if (membership.phase.name === 'restored') return decideRestored(state, membership, envelope, asked, env);
   switch (envelope.type) {
     case 'ack':
       return decideAck(state, membership, asked, envelope.body);
@@ -236,6 +291,23 @@ function decideFrom(
   }
 }
 
+/** What a wallet without its cohort key has to say to: proofs, and why there are none. Its seat is silent otherwise. */
+function decideRestored(
+  state: WalletState,
+  membership: Membership,
+  envelope: Envelope,
+  asked: Asked | null,
+  env: Env,
+): Decision {
+  if (envelope.type === 'rejection') return decideRejection(state, membership, asked, envelope.body);
+  const beacon = provenBeaconOf(membership)!;
+  if (envelope.type === 'proofs')
+    return afterLook(state, membership, beacon, env, (now, member, at) =>
+      decideProofs(now, member, at, envelope.body, env),
+    );
+  return { drop: `${envelope.type}: this wallet was restored without the cohort key` };
+}
+
 /**
  * Decides on what the chain says now: an aggregator asks for the next signal as soon as the last one is final, and a
  * wallet that has not looked since would still call that session open.
@@ -251,7 +323,7 @@ function afterLook(
   if (!('events' in looked) || looked.events.length === 0) return run(state, membership, beacon);
   return first(state, looked, env, next => {
     const member = next.cohorts.get(membership.cohort)!;
-    return run(next, member, beaconOf(member)!);
+    return run(next, member, provenBeaconOf(member)!);
   });
 }
 

@@ -11,7 +11,7 @@ import {
   verificationMethodFor,
 } from '../did/index.ts';
 import type { SmtProof } from '../smt/index.ts';
-import { beaconOf, isCommitted, type WalletDid, type WalletState, type WalletUpdate } from './core.ts';
+import { beaconOf, isCommitted, provenBeaconOf, type WalletDid, type WalletState, type WalletUpdate } from './core.ts';
 
 /** The document of version 1. */
 export const firstDocument = (own: WalletDid): DidDocument =>
@@ -33,7 +33,7 @@ export function sidecarOf(state: WalletState, own: WalletDid): Sidecar {
   const smtProofs: SmtProof[] = [];
   const casUpdates: object[] = [];
   for (const membership of state.cohorts.values())
-    for (const { proofs, map } of beaconOf(membership)?.signals.values() ?? []) {
+    for (const { proofs, map } of provenBeaconOf(membership)?.signals.values() ?? []) {
       const proof = proofs.get(own.did);
       if (proof) smtProofs.push(proof);
       if (map) casUpdates.push(map);

@@ -26,6 +26,23 @@ export type WalletEvent =
       names: string[];
     }
   | {
+      type: 'did_restored';
+      did: string;
+      name: string | null;
+      network: Network;
+      public_key: string;
+      genesis: DidDocument | null;
+      names: string[];
+      updates: { version: number; announcement: string; update: SignedUpdate }[];
+    }
+  | ({
+      type: 'cohort_restored';
+      participant_pk: string;
+      beacon: Omit<ProposedSet, 'attempt'>;
+      /** DIDs that were registered there. */
+      dids: string[];
+    } & Agreement)
+  | {
       type: 'update_signed';
       did: string;
       version: number;

@@ -1,15 +1,17 @@
 import type { SignalEvidence } from '../messages/index.ts';
 import type { Stored, WalletEvent } from './events.ts';
-import type {
-  HeldSignal,
-  MemberBeacon,
-  MemberPhase,
-  MemberSession,
-  Membership,
-  OwnSignal,
-  WalletDid,
-  WalletState,
-  WalletUpdate,
+import {
+  type HeldSignal,
+  type MemberBeacon,
+  type MemberPhase,
+  type MemberSession,
+  type Membership,
+  type OwnSignal,
+  type ProposedSet,
+  provenBeaconOf,
+  type WalletDid,
+  type WalletState,
+  type WalletUpdate,
 } from './state.ts';
 
 type Event = Stored<WalletEvent>;
@@ -28,8 +30,44 @@ export function evolve(state: WalletState, event: Event): WalletState {
         named: new Set(event.names),
         updates: [],
         created_at: event.at,
+        restored: false,
       });
       return state;
+    case 'did_restored':
+      state.dids.set(event.did, {
+        did: event.did,
+        name: event.name,
+        network: event.network,
+        public_key: event.public_key,
+        genesis: event.genesis,
+        named: new Set(event.names),
+        // Signed for, as far as anybody can know: their bytes are announced, or nothing of their version.
+        updates: event.updates.map(known => ({
+          ...known,
+          bare: false,
+          cohorts: [],
+          state: 'locked',
+          text: null,
+          own_signals: [],
+        })),
+        created_at: event.at,
+        restored: true,
+      });
+      return state;
+    case 'cohort_restored': {
+      const { type: _, at, beacon, dids, ...membership } = event;
+      const restored: MemberBeacon = { ...newBeacon(beacon), signatures: [], challenge: '', ready_at: at };
+      for (const did of dids) restored.registrations.set(did, { name: 'held', proven: false });
+      state.cohorts.set(event.cohort, {
+        ...membership,
+        joined_at: at,
+        phase: { name: 'restored', beacon: restored },
+        rebind_counter: 0,
+        rebinding: null,
+        last_abort: null,
+      });
+      return state;
+    }
     case 'update_signed':
       return withDid(state, event.did, own => signed(own, event));
     case 'update_moved':
@@ -83,8 +121,8 @@ export function evolve(state: WalletState, event: Event): WalletState {
       }));
     default: {
       const membership = state.cohorts.get(event.cohort);
-      if (membership?.phase.name !== 'ready') throw new Error(`${event.type} in a cohort that is not ready`);
-      const { beacon } = membership.phase;
+      const beacon = membership && provenBeaconOf(membership);
+      if (!beacon) throw new Error(`${event.type} in a cohort that is not ready`);
       if (event.type === 'request_held')
         return withHeld(state, event.cohort, beacon, { body: event.body, in_reply_to: event.in_reply_to });
       const next = evolveBeacon(state, beacon, event);
@@ -149,7 +187,11 @@ function signed(own: WalletDid, event: Of<'update_signed'>): WalletDid {
     own_signals: before?.own_signals ?? [],
   };
   const updates = event.own_signal ? announced(others, sent, event.own_signal) : [...others, sent];
-  return { ...own, updates: updates.sort((a, b) => a.version - b.version) };
+  return {
+    ...own,
+    restored: own.restored && before !== undefined,
+    updates: updates.sort((a, b) => a.version - b.version),
+  };
 }
 
 /** A signature of the own beacon is about to leave: from here on this is the update of its version, for ever. */
@@ -201,22 +243,23 @@ function ready(phase: MemberPhase, event: Of<'cohort_ready'>): MemberPhase {
   const { attempt: _, ...set } = phase.set;
   return {
     name: 'ready',
-    beacon: {
-      ...set,
-      signatures: event.signatures,
-      challenge: event.challenge,
-      ready_at: event.at,
-      registrations: new Map(),
-      signals: new Map(),
-      sessions: new Map(),
-      opportunities: new Map(),
-      held_request: null,
-    },
+    beacon: { ...newBeacon(set), signatures: event.signatures, challenge: event.challenge, ready_at: event.at },
   };
 }
 
+const newBeacon = (set: Omit<ProposedSet, 'attempt'>): Omit<MemberBeacon, 'signatures' | 'challenge' | 'ready_at'> => ({
+  ...set,
+  registrations: new Map(),
+  signals: new Map(),
+  sessions: new Map(),
+  opportunities: new Map(),
+  held_request: null,
+});
+
 type Outside =
   | 'did_created'
+  | 'did_restored'
+  | 'cohort_restored'
   | 'update_signed'
   | 'update_moved'
   | 'joined'

@@ -1,8 +1,10 @@
 export { type BitcoindOptions, bitcoindChain, type Chain, type EsploraOptions, esploraChain } from '../chain/index.ts';
+export { type ContentStore, kuboStore } from '../content/index.ts';
 export type { CohortKeyUse, KeyKind, KeyStore, SeedKeyStore, SeedKind } from '../shell/keystore.ts';
 export { KeyFileError, KeyUnknown, KeyUseRefused } from '../shell/keystore.ts';
 export * from './api.ts';
 export { changePassphrase, openWallet, type WalletOptions } from './client.ts';
 export type { WalletEvent, WalletState } from './core.ts';
+export { restoreKeys } from './restore-keys.ts';
 export { createWallet, type Wallet, type WalletParts } from './sdk.ts';
-export { deriveSecret, isMnemonic, newMnemonic, restoreKeys, rootOfMnemonic } from './seed.ts';
+export { deriveSecret, isMnemonic, newMnemonic, rootOfMnemonic } from './seed.ts';

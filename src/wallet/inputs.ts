@@ -3,7 +3,7 @@ import type { ChainView } from '../cohort/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { Envelope, Message, OptIn } from '../messages/index.ts';
 import type { WalletEvent } from './events.ts';
-import type { Agreement, OwnSignal } from './state.ts';
+import type { Agreement, OwnSignal, ProposedSet } from './state.ts';
 
 export interface Env {
   /** Unix seconds. */
@@ -29,6 +29,26 @@ export type Input =
       genesis: DidDocument | null;
       document: DidDocument;
     }
+  | {
+      type: 'restore_did';
+      did: string;
+      name: string | null;
+      network: Network;
+      public_key: string;
+      genesis: DidDocument | null;
+      /** Every document that the updates make, the first one included. */
+      documents: DidDocument[];
+      /** Verified, each on top of a document of the version before. */
+      updates: { version: number; announcement: string; update: SignedUpdate }[];
+    }
+  | ({
+      type: 'restore_cohort';
+      participant_pk: string;
+      beacon: Omit<ProposedSet, 'attempt'>;
+      dids: string[];
+    } & Agreement)
+  /** A restored DID was resolved: these updates of it are on the chain, six deep. */
+  | { type: 'restored_final'; did: string; announcements: string[] }
   | {
       type: 'register';
       cohort: string;
@@ -58,7 +78,12 @@ export type Input =
   | { type: 'nonce_drawn'; cohort: string; session_id: string; nonce_points: [string, string][] }
   | { type: 'nonce_lost'; cohort: string; session_id: string }
   | { type: 'signed'; cohort: string; session_id: string; sig: string[] }
-  | { type: 'message'; envelope: Envelope }
+  | {
+      type: 'message';
+      envelope: Envelope;
+      /** Tree nonces that the seed makes again, for opportunities whose answers this wallet does not have: by `nonceName`. */
+      recalled?: Record<string, string>;
+    }
   /** The chain moved: what became of signals and sessions of one cohort. */
   | { type: 'look'; cohort: string }
   /** The same for signals of the controller's own beacon at an address. */

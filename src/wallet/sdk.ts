@@ -1,6 +1,7 @@
 import { curve } from '#curve';
 import type { Network } from '../bitcoin/network.ts';
 import type { Chain } from '../chain/types.ts';
+import type { ContentStore } from '../content/store.ts';
 import { type Bytes, fromHex, isHex, toBase64url, toHex } from '../crypto/index.ts';
 import {
   applyUpdate,
@@ -44,15 +45,19 @@ import {
   type ByHandApi,
   type DidSigner,
   type HandNews,
+  type PublishApi,
+  type RestoreApi,
   type SingletonApi,
   type WalletApi,
   WalletError,
 } from './api.ts';
-import { beaconOf, type MemberBeacon, type Membership, type WalletDid } from './core.ts';
+import { beaconOf, type MemberBeacon, type Membership, provenBeaconOf, type WalletDid } from './core.ts';
 import { baseOfNext, firstDocument, holdersOf, methodOf, rivalCohorts, sidecarOf } from './dids.ts';
 import { discoverAdverts } from './discovery.ts';
 import { createOwnBeacon } from './own-beacon.ts';
+import { createPublishing } from './publishing.ts';
 import { askRebind, rebindOutcome } from './rebinding.ts';
+import { createRestorer, isSeeded } from './restorer.ts';
 import { cohortViews, didViews, missingProofs } from './views.ts';
 
 export interface WalletParts {
@@ -68,6 +73,8 @@ export interface WalletParts {
   /** Unix seconds. */
   now: () => number;
   log: Log;
+  /** Where updates are published when their controller asks for it; nowhere if left out. */
+  content?: ContentStore | null;
   /** Milliseconds between looks at the chain's tip. */
   pollMs?: number;
   /** Asks for a relay's limits (NIP-11): over HTTP if left out; null to go without. */
@@ -83,7 +90,7 @@ export interface WalletTiming {
   readonly lookMs: number;
 }
 
-export interface Wallet extends WalletApi, SingletonApi, ByHandApi {
+export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, PublishApi {
   /** Connects to the relays and answers rounds by itself from now on. */
   start(): void;
   stop(): Promise<void>;
@@ -99,6 +106,9 @@ const MAX_SKEW = 900;
 
 const WIN_BACK =
   'to win it back, register it with `disclose` (--disclose): that proves control, and tells the aggregator the DID';
+
+const aboutRestored = (did: string): string =>
+  `${did} was restored: if the lost wallet had signed another update of its next version, and that appears on the chain, the DID is lost for ever. If you know that there is none, say so with \`afterRestore\` (--after-restore)`;
 
 /** A listed key's word for a new transport key: its x-only form, and BIP-340 over the statement. */
 const vouch = async ({ publicKey, sign }: DidSigner, statement: Bytes) => ({
@@ -396,7 +406,10 @@ export function createWallet(parts: WalletParts): Wallet {
   /** How the trees of the cohorts that hold this DID number their bits. */
   function orderOf(own: WalletDid): 'spec' | 'lsb' {
     const isOld = [...actor.state().cohorts.values()].some(
-      membership => membership.terms.bit_order === 'lsb' && beaconOf(membership)?.registrations.has(own.did),
+      membership =>
+        membership.terms.bit_order === 'lsb' &&
+        (provenBeaconOf(membership)?.registrations.has(own.did) ||
+          own.named.has(provenBeaconOf(membership)?.beacon_address ?? '')),
     );
     return isOld ? 'lsb' : 'spec';
   }
@@ -492,6 +505,7 @@ export function createWallet(parts: WalletParts): Wallet {
     await actor.lookAll();
     const resolution = await resolveOwn(didOf(did));
     if (resolution.deactivated) throw new WalletError('refused', `${did} is deactivated`);
+    if (own.restored && !request.afterRestore) throw new WalletError('restored', aboutRestored(did));
     const resolved = { document: resolution.document, version: Number(resolution.versionId) };
     const { document, version, waitsFor } = baseOfNext(didOf(did), resolved);
     if (waitsFor && (waitsFor.state === 'returned' || (isAlone && waitsFor.state !== 'final')))
@@ -607,9 +621,9 @@ export function createWallet(parts: WalletParts): Wallet {
   /** A beacon may be listed only with the proofs of its whole history. */
   function checkBeacons(target: DidDocument): void {
     for (const membership of actor.state().cohorts.values()) {
-      const beacon = beaconOf(membership);
+      const beacon = provenBeaconOf(membership);
       if (!beacon || !JSON.stringify(target.service ?? []).includes(beacon.beacon_address)) continue;
-      if (beacon.registrations.get(target.id)?.name !== 'held')
+      if (membership.phase.name === 'ready' && beacon.registrations.get(target.id)?.name !== 'held')
         throw new WalletError(
           'not_registered',
           `register ${target.id} in cohort ${membership.cohort} before listing its beacon`,
@@ -712,6 +726,13 @@ export function createWallet(parts: WalletParts): Wallet {
     register,
     update,
     announce,
+    ...createPublishing({
+      content: parts.content ?? null,
+      state: actor.state,
+      didOf,
+      pause: ms => new Promise(resolve => setTimeout(resolve, ms)),
+    }),
+    ...createRestorer({ network, chain, keys, actor, now, reachRelays, resolveOwn }),
     async fundingAddress(did) {
       const own = didOf(did);
       return ownBeacon.funding(own, await currentDocument(own));
@@ -728,6 +749,7 @@ export function createWallet(parts: WalletParts): Wallet {
       network,
       relays: (net?.relays.urls ?? urls()).map(url => ({ url, connected: net?.relays.isConnected(url) ?? false })),
       chain: { kind: chain?.kind ?? 'none', height },
+      seeded: isSeeded(keys),
       cohorts: cohortViews(actor.state(), keys.has),
       dids: didViews(actor.state()),
     }),

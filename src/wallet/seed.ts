@@ -6,14 +6,10 @@ import { curve } from '#curve';
 import type { Network } from '../bitcoin/network.ts';
 import { type Bytes, utf8 } from '../crypto/index.ts';
 import type { SeedKind } from '../shell/keystore-content.ts';
-import type { SeedKeyStore } from '../shell/keystore-core.ts';
 
 /** 256 bits: 24 words. */
 const ENTROPY = 32;
 const SALT = utf8('btcr2-wallet/seed/v1');
-
-/** Keys that were used are looked for this far behind the last one that was found. */
-const GAP = 20;
 
 /** 24 English words of a new seed (BIP-39). They are all that restores its keys: shown once, stored nowhere. */
 export function newMnemonic(random: (length: number) => Bytes): string {
@@ -62,22 +58,4 @@ export function deriveSecret(root: Bytes, kind: SeedKind, counter: number): Byte
   let secret = expand(sha256, root, utf8(name), 32);
   for (let i = 1; !curve.isSecretKey(secret); i++) secret = expand(sha256, root, utf8(`${name}/${i}`), 32);
   return secret;
-}
-
-/**
- * Scans a kind's counters forward until `gap` keys in a row were never used, and puts every key up to the last used one
- * into the store, so that new ones begin behind it. `isUsed` knows by a backup, the chain or the relays. Returns the
- * public keys (33-byte compressed hex) that are there now. Throws KeyFileError `no_seed`.
- */
-export async function restoreKeys(
-  keys: SeedKeyStore,
-  kind: SeedKind,
-  isUsed: (publicKey: string) => boolean | Promise<boolean>,
-  gap: number = GAP,
-): Promise<string[]> {
-  let count = 0;
-  for (let counter = 0; counter < count + gap; counter++) {
-    if (await isUsed(keys.peek(kind, counter))) count = counter + 1;
-  }
-  return keys.restore(kind, count);
 }

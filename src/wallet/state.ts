@@ -31,6 +31,11 @@ export interface WalletDid {
   /** Lowest version first; several of one version where one replaced another. */
   updates: WalletUpdate[];
   created_at: number;
+  /**
+   * Put back from a seed, and not updated since: what the lost wallet signed last may be unknown here, and may still
+   * appear on the chain.
+   */
+  restored: boolean;
 }
 
 /**
@@ -112,6 +117,8 @@ export type MemberPhase =
   | { name: 'seated' }
   | { name: 'proposed'; set: ProposedSet; sig: string | null }
   | { name: 'ready'; beacon: MemberBeacon }
+  /** Put back without its cohort key, which nothing restores: it fetches and checks proofs, and signs nothing. */
+  | { name: 'restored'; beacon: MemberBeacon }
   | { name: 'ended'; reason: string };
 
 export interface ProposedSet {
@@ -200,6 +207,10 @@ export const emptyWallet = (): WalletState => ({ dids: new Map(), cohorts: new M
 /** The beacon of a cohort that is ready. */
 export const beaconOf = (membership: Membership): MemberBeacon | null =>
   membership.phase.name === 'ready' ? membership.phase.beacon : null;
+
+/** The beacon of a cohort whose proofs concern this wallet, whether it can still sign for it or was restored. */
+export const provenBeaconOf = (membership: Membership): MemberBeacon | null =>
+  membership.phase.name === 'restored' ? membership.phase.beacon : beaconOf(membership);
 
 /** Own DIDs that need evidence of every signal of the beacon: registered there, or naming its address in any version. */
 export function concernedDids(state: WalletState, beacon: MemberBeacon): string[] {

@@ -1,18 +1,20 @@
+import { fromHex } from '../crypto/index.ts';
+import { cidV1 } from '../did/index.ts';
 import type { CohortView, DidView } from './api.ts';
 import {
-  beaconOf,
   concernedDids,
   holdsEvidence,
   type MemberBeacon,
   type Membership,
   openSessions,
+  provenBeaconOf,
   type WalletDid,
   type WalletState,
 } from './core.ts';
 
 export function cohortViews(state: WalletState, hasKey: (transport: string) => boolean): CohortView[] {
   return [...state.cohorts.values()].map(membership => {
-    const beacon = beaconOf(membership);
+    const beacon = provenBeaconOf(membership);
     const { phase, terms } = membership;
     const proposed = phase.name === 'proposed' ? phase.set : null;
     const dids = beacon ? concernedDids(state, beacon) : [];
@@ -30,6 +32,7 @@ export function cohortViews(state: WalletState, hasKey: (transport: string) => b
         signal_bytes,
         ...seen,
         dids_proven: dids.filter(did => holdsEvidence(beacon!, signal_bytes, did)).length,
+        map_cid: terms.type === 'CASBeacon' ? cidOf(signal_bytes) : null,
       })),
       open_sessions: (beacon ? openSessions(beacon) : []).map(({ session_id, round, attempt, steps }) => ({
         session_id,
@@ -42,6 +45,8 @@ export function cohortViews(state: WalletState, hasKey: (transport: string) => b
   });
 }
 
+const cidOf = (hash: string): string => cidV1(fromHex(hash, 32));
+
 function transportView({ transport, rebinding }: Membership, hasKey: (transport: string) => boolean) {
   if (rebinding && rebinding.refused === null && hasKey(rebinding.transport)) return 'asked';
   return hasKey(transport) ? 'here' : 'lost';
@@ -52,7 +57,7 @@ export const didViews = (state: WalletState): DidView[] =>
     did: own.did,
     name: own.name,
     beacons: [...state.cohorts.values()].flatMap(membership => {
-      const beacon = beaconOf(membership);
+      const beacon = provenBeaconOf(membership);
       if (!beacon) return [];
       const view = beaconView(own, beacon);
       return view ? [{ cohort: membership.cohort, address: beacon.beacon_address, ...view }] : [];
@@ -60,6 +65,7 @@ export const didViews = (state: WalletState): DidView[] =>
     updates: own.updates.map(({ version, announcement, state: at, text, own_signals }) => ({
       version,
       announcement,
+      cid: cidOf(announcement),
       state: at,
       text,
       ...(own_signals.length === 0

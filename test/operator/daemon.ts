@@ -68,7 +68,9 @@ export const round: RoundDetail = {
   fee_sats: 462,
   hex: '03'.repeat(154),
   open_sessions: [{ session_id: '04'.repeat(32), attempt: 1, authorized: 2, members: 3 }],
-  announcements: [{ did: 'did:btcr2:k1example', version: 2, announcement: '05'.repeat(32) }],
+  announcements: [{ did: 'did:btcr2:k1example', version: 2, announcement: '05'.repeat(32), cid: 'bafkreiexample' }],
+  map_cid: 'bafkreimap',
+  map_published: true,
 };
 
 export const detail = (config: Config): CohortDetail => ({

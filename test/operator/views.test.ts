@@ -70,7 +70,15 @@ describe('answers for people', () => {
     ])
       expect(text).toContain(part);
     const shown = roundView(round, view);
-    for (const part of [round.hex!, round.signal_bytes!, '462 sat', '2 of 3', '05'.repeat(32)])
+    for (const part of [
+      round.hex!,
+      round.signal_bytes!,
+      '462 sat',
+      '2 of 3',
+      '05'.repeat(32),
+      'bafkreiexample',
+      'bafkreimap, published',
+    ])
       expect(shown).toContain(part);
   });
 
@@ -83,7 +91,11 @@ describe('answers for people', () => {
       statusView({ ...status, relays: [{ url: hostile, connected: true, pending: 0, error: hostile }] }, view),
       cohortView({ ...detailed, alarms: [hostile], round: hostile }, view),
       roundView(
-        { ...round, status: hostile, announcements: [{ did: hostile, version: 1, announcement: hostile }] },
+        {
+          ...round,
+          status: hostile,
+          announcements: [{ did: hostile, version: 1, announcement: hostile, cid: hostile }],
+        },
         view,
       ),
     ].join('');

@@ -8,7 +8,8 @@ import { fromHex, sha256, toHex, utf8 } from '../../src/crypto/index.ts';
 import { KeyFileError, newKeyFile, openKeyFile, type SeedKeyStore } from '../../src/shell/keystore.ts';
 import type { SeedKind } from '../../src/shell/keystore-content.ts';
 import { treeNonce } from '../../src/wallet/core.ts';
-import { deriveSecret, isMnemonic, newMnemonic, restoreKeys, rootOfMnemonic } from '../../src/wallet/seed.ts';
+import { restoreKeys } from '../../src/wallet/restore-keys.ts';
+import { deriveSecret, isMnemonic, newMnemonic, rootOfMnemonic } from '../../src/wallet/seed.ts';
 import bip39 from '../vectors/bip39/bip39.json' with { type: 'json' };
 
 const WORDS = bip39.entropy[1]![1]!;

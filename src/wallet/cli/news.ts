@@ -30,6 +30,10 @@ export function describeNews(
       return `the new transport key was refused: ${safeText(news.text)}`;
     case 'did_created':
       return `made ${news.did}${news.name === null ? '' : `, called ${news.name}`}`;
+    case 'did_restored':
+      return `put back ${news.did}${news.name === null ? '' : `, called ${news.name}`}, with ${plural(news.updates.length, 'update')}`;
+    case 'cohort_restored':
+      return 'put back, to fetch proofs: this wallet cannot sign for it';
     case 'did_registered':
       return `registered ${nameOf(news.did)}${news.proven ? '' : ' provisionally, without proof of control'}`;
     case 'registration_refused':

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Network } from '../../bitcoin/network.ts';
 import { bitcoindChain, type Chain, ChainUnreachable, esploraChain, requireNetwork } from '../../chain/index.ts';
+import { kuboStore } from '../../content/index.ts';
 import type { Log } from '../../nostr/log.ts';
 import { isLockedKeyFile } from '../../shell/keystore.ts';
 import { StoreLocked } from '../../store/errors.ts';
@@ -52,7 +53,8 @@ async function openHere(
   const log = invocation.log(config.log_level);
   let close = async (): Promise<void> => chain?.close();
   try {
-    const wallet = await invocation.openWallet({ home, network, relays, chain, log, passphrase });
+    const content = config.kubo_url === null ? {} : { content: kuboStore({ url: config.kubo_url }) };
+    const wallet = await invocation.openWallet({ home, network, relays, chain, log, passphrase, ...content });
     // The wallet closes its view of the chain with itself.
     close = () => wallet.stop();
     if (chain !== null) await requireRightChain(chain, network, log);

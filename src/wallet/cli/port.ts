@@ -1,6 +1,6 @@
-import type { ByHandApi, SingletonApi, WalletApi } from '../api.ts';
+import type { ByHandApi, PublishApi, RestoreApi, SingletonApi, WalletApi } from '../api.ts';
 
-type Api = WalletApi & SingletonApi & ByHandApi;
+type Api = WalletApi & SingletonApi & ByHandApi & RestoreApi & PublishApi;
 
 type Asked<F> = F extends (...parameters: infer P) => infer R ? (...parameters: P) => Promise<Awaited<R>> : never;
 
@@ -21,6 +21,9 @@ export const localPort = (wallet: Api): WalletPort => ({
   update: request => wallet.update(request),
   announce: request => wallet.announce(request),
   fundingAddress: did => wallet.fundingAddress(did),
+  publish: request => wallet.publish(request),
+  recovery: async () => wallet.recovery(),
+  restore: request => wallet.restore(request),
   sidecar: async did => wallet.sidecar(did),
   resolve: request => wallet.resolve(request),
   status: async () => wallet.status(),

@@ -56,6 +56,9 @@ export function remotePort(socket: string): WalletPort {
     update: request => ask('update', request),
     announce: request => ask('announce', request),
     fundingAddress: did => ask('fundingAddress', did),
+    publish: request => ask('publish', request),
+    recovery: () => ask('recovery'),
+    restore: request => ask('restore', request),
     sidecar: did => ask('sidecar', did),
     async resolve(request) {
       type Answer = { resolution: Resolution } | { error: { code: string; message: string; detail?: unknown } };

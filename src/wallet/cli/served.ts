@@ -45,7 +45,28 @@ const viaSingleton = {
   feeCapSats: z.int().min(1).optional(),
   cohorts: z.array(text).optional(),
 };
-const updateRequest = z.strictObject({ did: text, patch: patchSchema, bare: z.boolean().optional(), ...viaSingleton });
+const updateRequest = z.strictObject({
+  did: text,
+  patch: patchSchema,
+  bare: z.boolean().optional(),
+  afterRestore: z.boolean().optional(),
+  ...viaSingleton,
+});
+const publishRequest = z.strictObject({
+  did: text,
+  version: z.int().min(2).optional(),
+  reveal: z.boolean().optional(),
+});
+const restoreRequest = z
+  .strictObject({
+    recovery: z.unknown(),
+    sidecar: z.unknown(),
+    did: text,
+    name: text,
+    index: z.int().min(0),
+    scan: z.boolean(),
+  })
+  .partial();
 const announceRequest = z.strictObject({ did: text, announcement: text.optional(), ...viaSingleton });
 const composeRequest = z.strictObject({
   form: z.enum(['encrypted', 'plain']),
@@ -95,7 +116,7 @@ async function told<T>(run: () => Promise<T>): Promise<T> {
 }
 
 /**
- * The methods of WalletApi, SingletonApi and ByHandApi for a control socket. Parameters are the method's argument,
+ * The methods of a wallet's interfaces for a control socket. Parameters are the method's argument,
  * alone or in an array; `ready`, `leave`, `rebind`, `fundingAddress` and `sidecar` take the name itself or an object with it. Refusals have WalletError's codes, and those of
  * did:btcr2 in lower case. `ping` tells that the wallet is held; `tryResolve` is `resolve` with failures as values, which
  * keep their detail.
@@ -116,6 +137,9 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
     update: async params => port.update(defined(take(updateRequest, params))),
     announce: async params => port.announce(defined(take(announceRequest, params))),
     fundingAddress: async params => port.fundingAddress(take(named('did'), params)),
+    publish: async params => port.publish(defined(take(publishRequest, params))),
+    recovery: async () => port.recovery(),
+    restore: async params => port.restore(defined(take(restoreRequest, params))),
     sidecar: async params => port.sidecar(take(named('did'), params)),
     resolve: async params => port.resolve(defined(take(resolveRequest, params))),
     tryResolve: async params => {

@@ -40,5 +40,9 @@ export function tomlOf({ network, mainnet, relays, chain }: NewConfig): string {
     '[chain]',
     ...settings.map(([key, value]) => `${key} = ${quoted(value)}`),
     '',
+    '# Where `btcr2-wallet publish` puts updates: the RPC address of an IPFS node (Kubo). Nothing is published unasked.',
+    '# [cas]',
+    '# kubo_url = "http://127.0.0.1:5001"',
+    '',
   ].join('\n');
 }

@@ -335,6 +335,7 @@ describe('what is shown', () => {
     status: 'final',
     height: 1_000 + i,
     dids_proven: 1,
+    map_cid: null,
   }));
   const hostile = 'x\u001b[2Jy';
   const status = () =>
@@ -353,7 +354,7 @@ describe('what is shown', () => {
             { cohort: demo.cohort, address: 'a', state: 'listed', text: null, missing_proofs: 3, proven: true },
             { cohort: other.cohort, address: 'b', state: 'refused', text: hostile, missing_proofs: 0, proven: false },
           ],
-          updates: [{ version: 2, announcement: 'aa', state: 'locked', text: null }],
+          updates: [{ version: 2, announcement: 'aa', cid: 'bafkrei', state: 'locked', text: null }],
         }),
       ],
     });

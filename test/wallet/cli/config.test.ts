@@ -46,6 +46,7 @@ test('a file alone', () => {
       auth: { cookieFile: '/home/w/cookie' },
       wallet: 'mine',
     },
+    kubo_url: null,
     log_level: 'warn',
   });
 });

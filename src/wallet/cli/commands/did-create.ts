@@ -27,7 +27,7 @@ export const didCreate: Command = {
   async run(invocation) {
     const choice = choiceOf(invocation);
     return withWallet(invocation, { online: false }, async ({ port }) => {
-      const { cohorts, dids } = await port.status();
+      const { cohorts, dids, seeded } = await port.status();
       refuseTaken(choice.name, dids);
       const cohort = choice.cohort === undefined ? undefined : findCohort(choice.cohort, cohorts);
       const made = await waiting(
@@ -42,12 +42,20 @@ export const didCreate: Command = {
       );
       if (invocation.json) writeJson(invocation, { ...made, name: choice.name ?? null });
       else writeLines(invocation, [made.did]);
-      hint(invocation, 'back up keys.json: the key of this DID is nowhere else');
+      for (const line of backupHints(choice.kind, seeded)) hint(invocation, line);
       hint(invocation, nextStep(choice.name ?? made.did, cohort));
       return EXIT.ok;
     });
   },
 };
+
+/** What would be lost with this wallet: with a seed another thing than without. */
+function backupHints(kind: 'x' | 'k', seeded: boolean): string[] {
+  if (!seeded) return ['back up keys.json: the key of this DID is nowhere else'];
+  return kind === 'k'
+    ? ['the words of the seed make this DID again; its updates need: btcr2-wallet recovery --out FILE']
+    : ['the words of the seed make its key again, but not its document: btcr2-wallet recovery --out FILE'];
+}
 
 function choiceOf(invocation: Invocation) {
   const usage = (text: string): UsageError => new UsageError(text, 'did create');

@@ -11,9 +11,12 @@ import { init } from './init.ts';
 import { join } from './join.ts';
 import { leave } from './leave.ts';
 import { passwd } from './passwd.ts';
+import { publish } from './publish.ts';
 import { rebind } from './rebind.ts';
+import { recovery } from './recovery.ts';
 import { register } from './register.ts';
 import { resolve } from './resolve.ts';
+import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { sidecar } from './sidecar.ts';
 import { status } from './status.ts';
@@ -39,5 +42,8 @@ export const COMMANDS: readonly Command[] = [
   status,
   sidecar,
   resolve,
+  publish,
   evidenceVerify,
+  recovery,
+  restore,
 ];

@@ -26,7 +26,7 @@ export const init: Command = {
     '',
     'With --seed, 24 words (BIP-39) are shown once, or written to --words-file: they make the keys of DIDs, the transport',
     'keys and the nonces of private trees again on this network, by init --restore. They never make a cohort key: a second',
-    'device with one could sign beside the first. What a DID needs to be resolved (sidecar, proofs) has backups of its own.',
+    'device with one could sign beside the first. What else a restored wallet needs is in `btcr2-wallet recovery`.',
     '',
     'With --lock, or a passphrase given by --passphrase-file, BTCR2_WALLET_PASSPHRASE_FILE or BTCR2_WALLET_PASSPHRASE, the',
     'keys are locked; see btcr2-wallet passwd --help. Without, keys.json is plain text that only its owner can read (0600).',
@@ -113,6 +113,7 @@ export const init: Command = {
     if (shown !== null)
       hint(invocation, 'write these words down: they are shown this once, and whoever has them has the keys');
     if (passphrase === undefined) hint(invocation, 'keys.json is plain text; to lock it: btcr2-wallet passwd');
+    if (seed !== null && !seed.isNew) hint(invocation, 'next: btcr2-wallet restore --recovery FILE');
     hint(
       invocation,
       byHand ? 'next: btcr2-wallet join FILE, with an advert in a file or a string' : 'next: btcr2-wallet discover',

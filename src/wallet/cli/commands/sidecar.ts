@@ -17,9 +17,10 @@ export const sidecar: Command = {
   },
   async run(invocation) {
     const out = textFlag(invocation, 'out');
-    const { did, data } = await withWallet(invocation, { online: false }, async ({ port }) => {
-      const { did } = findDid(invocation.positionals[0]!, (await port.status()).dids);
-      return { did, data: await port.sidecar(did) };
+    const { did, data, cids } = await withWallet(invocation, { online: false }, async ({ port }) => {
+      const { did, updates } = findDid(invocation.positionals[0]!, (await port.status()).dids);
+      const cids = updates.map(({ version, state, cid }) => ({ version, state, cid }));
+      return { did, data: await port.sidecar(did), cids };
     });
     if (out === undefined) {
       if (invocation.json) writeJson(invocation, data);
@@ -29,10 +30,11 @@ export const sidecar: Command = {
     const file = resolve(invocation.io.cwd, out);
     replaceFile(file, `${JSON.stringify(data, null, 2)}\n`);
     const counts = { updates: data.updates.length, maps: data.casUpdates.length, proofs: data.smtProofs.length };
-    if (invocation.json) writeJson(invocation, { did, file, ...counts });
+    if (invocation.json) writeJson(invocation, { did, file, ...counts, cids });
     else
       writeLines(invocation, [
         `wrote ${file}: ${plural(counts.updates, 'update')}, ${plural(counts.proofs, 'proof')}, ${plural(counts.maps, 'map')}`,
+        ...cids.map(({ version, state, cid }) => `version ${version}, ${state}: ${cid}`),
       ]);
     return EXIT.ok;
   },

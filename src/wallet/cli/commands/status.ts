@@ -119,6 +119,7 @@ function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
       signal.height === null ? '' : thousands(signal.height),
       String(signal.dids_proven),
       signal.txid ?? '',
+      ...(terms.type === 'CASBeacon' ? [signal.map_cid ?? ''] : []),
     ]);
   const columns = [
     { title: 'SIGNAL' },
@@ -126,6 +127,7 @@ function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
     { title: 'BLOCK', align: 'right' as const },
     { title: 'DIDS PROVEN', align: 'right' as const },
     { title: 'TRANSACTION' },
+    ...(terms.type === 'CASBeacon' ? [{ title: 'MAP' }] : []),
   ];
   return head + table(columns, rows, paint);
 }

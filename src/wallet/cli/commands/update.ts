@@ -24,19 +24,24 @@ export const update: Command = {
     patch: { type: 'string', value: 'JSON|@FILE', help: 'what to change' },
     ...SENDING,
     bare: { type: 'boolean', help: 'send its hash alone: the aggregator never learns what it says' },
+    'after-restore': {
+      type: 'boolean',
+      help: 'of a restored DID: nothing that the lost wallet signed for this version can still appear',
+    },
     ...NETWORKING,
   },
   async run(invocation) {
     const patch = readPatch(invocation);
     const bare = isSet(invocation, 'bare');
     const via = viaOf(invocation, 'update');
+    const after = isSet(invocation, 'after-restore') ? { afterRestore: true } : {};
     if (bare && via.via !== undefined)
       throw new UsageError('--bare is about what a cohort is told, and --via singleton tells none', 'update');
     return withWallet(invocation, { online: true }, async ({ port, config }) => {
       const status = await port.status();
       const { did } = findDid(invocation.positionals[0]!, status.dids);
       const where = { ...cohortsOf(invocation, status.cohorts), ...via };
-      const sending = port.update({ did, patch, ...where, ...(bare ? { bare } : {}) });
+      const sending = port.update({ did, patch, ...where, ...(bare ? { bare } : {}), ...after });
       const done = await waiting(invocation, 'sending the update', sending);
       showAnnounced(invocation, done, config.relays.length === 0);
       return EXIT.ok;

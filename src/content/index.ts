@@ -1,0 +1,3 @@
+export { kuboStore, MAX_BLOCK } from './kubo.ts';
+export * from './publisher.ts';
+export * from './store.ts';

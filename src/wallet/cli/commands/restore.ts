@@ -1,0 +1,91 @@
+import { resolve } from 'node:path';
+import { plural, safeText } from '../../../operator/terminal.ts';
+import type { Restored, RestoreRequest } from '../../api.ts';
+import {
+  type Command,
+  EXIT,
+  type Invocation,
+  isSet,
+  NETWORKING,
+  numberFlag,
+  textFlag,
+  UsageError,
+} from '../command.ts';
+import { readJsonFile } from '../files.ts';
+import { waiting, writeJson, writeLines } from '../io.ts';
+import { withWallet } from '../open.ts';
+
+export const restore: Command = {
+  name: 'restore',
+  arguments: [],
+  summary: 'put DIDs back into a wallet whose keys were made again from a seed',
+  details: [
+    'With a recovery file (btcr2-wallet recovery) the wallet also fetches all proofs from the aggregators, makes the nonces',
+    'of private trees again, and checks the whole against the chain. Without one: --sidecar for one DID, --did for a k',
+    'identifier, --index for that of key N of the seed, or --scan for all that the chain shows.',
+    '',
+    'A cohort key is never restored: this wallet signs no round of an old cohort, and that beacon signals no more. The first',
+    'update of a restored DID asks for --after-restore: only its owner can know whether the lost wallet had signed another.',
+  ].join('\n'),
+  options: {
+    recovery: { type: 'string', value: 'FILE', help: 'what btcr2-wallet recovery wrote' },
+    sidecar: { type: 'string', value: 'FILE', help: 'sidecar data of one DID' },
+    did: { type: 'string', value: 'DID', help: 'a k identifier; needed beside its sidecar' },
+    index: { type: 'string', value: 'N', help: 'the k identifier of key N of the seed, from 0' },
+    scan: { type: 'boolean', help: 'the k identifiers whose beacons were ever paid; hours on a mainnet bitcoind' },
+    name: { type: 'string', value: 'NAME', help: 'a name for the DID in this wallet' },
+    ...NETWORKING,
+  },
+  async run(invocation) {
+    const request = requestOf(invocation);
+    const done = await withWallet(invocation, { online: true }, ({ port }) =>
+      waiting(invocation, 'putting back, and fetching proofs', port.restore(request)),
+    );
+    if (invocation.json) writeJson(invocation, done);
+    else writeLines(invocation, report(done));
+    return done.dids.every(({ version }) => version !== null) ? EXIT.ok : EXIT.failed;
+  },
+};
+
+function requestOf(invocation: Invocation): RestoreRequest {
+  const json = (name: string): unknown => {
+    const path = textFlag(invocation, name);
+    return path === undefined ? undefined : readJsonFile(resolve(invocation.io.cwd, path));
+  };
+  const did = textFlag(invocation, 'did');
+  const name = textFlag(invocation, 'name');
+  const index = numberFlag(invocation, 'index', 0);
+  const scan = isSet(invocation, 'scan');
+  const isFile = textFlag(invocation, 'recovery') !== undefined;
+  const isDid = textFlag(invocation, 'sidecar') !== undefined || did !== undefined;
+  if ([isFile, isDid, index !== undefined, scan].filter(Boolean).length !== 1)
+    throw new UsageError('restore needs one of --recovery, --sidecar (or --did), --index and --scan', 'restore');
+  if (name !== undefined && (isFile || scan)) throw new UsageError('--name is for one DID', 'restore');
+  const [recovery, sidecar] = [json('recovery'), json('sidecar')];
+  return {
+    ...(recovery === undefined ? {} : { recovery }),
+    ...(sidecar === undefined ? {} : { sidecar }),
+    ...(did === undefined ? {} : { did }),
+    ...(name === undefined ? {} : { name }),
+    ...(index === undefined ? {} : { index }),
+    ...(scan ? { scan } : {}),
+  };
+}
+
+function report({ dids, cohorts, can, cannot }: Restored): string[] {
+  const said = dids.map(({ did, version, deactivated, missing_proofs, text }) => {
+    const state = version === null ? safeText(text ?? '') : `version ${version}${deactivated ? ', deactivated' : ''}`;
+    return `${did}: ${state}${missing_proofs > 0 ? `, ${plural(missing_proofs, 'proof')} missing` : ''}`;
+  });
+  return [
+    ...(dids.length === 0 ? ['nothing was found'] : said),
+    ...cohorts.map(
+      ({ advert_id, beacon_address }) => `cohort ${safeText(advert_id)}, ${beacon_address}: for its proofs`,
+    ),
+    '',
+    'This wallet can',
+    ...can.map(line => `  ${line}`),
+    'It cannot',
+    ...cannot.map(line => `  ${line}`),
+  ];
+}

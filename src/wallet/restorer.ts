@@ -1,0 +1,258 @@
+import { addressToScript } from '../bitcoin/address.ts';
+import type { Network } from '../bitcoin/network.ts';
+import type { Chain } from '../chain/types.ts';
+import { fromBase64url, fromHex, toHex } from '../crypto/index.ts';
+import {
+  type DidDocument,
+  DidError,
+  decodeDid,
+  didOfGenesis,
+  documentOfGenesis,
+  encodeDid,
+  initialDocument,
+  type Resolution,
+  readSidecar,
+  singletonAddresses,
+} from '../did/index.ts';
+import { readAdvert } from '../nostr/advert.ts';
+import type { KeyStore, SeedKeyStore } from '../shell/keystore.ts';
+import type { Actor } from './actor.ts';
+import { type RecoveryCohort, type RestoreApi, type Restored, type RestoreRequest, WalletError } from './api.ts';
+import { provenBeaconOf, type WalletDid } from './core.ts';
+import { keysOf, readRecovery, recoveryOf, versionsOf } from './recovery.ts';
+import { restoreKeys } from './restore-keys.ts';
+import { missingProofs } from './views.ts';
+
+export interface RestorerParts {
+  network: Network;
+  chain: Chain | null;
+  keys: KeyStore;
+  actor: Actor;
+  /** Unix seconds. */
+  now: () => number;
+  /** Connects, to the relays of what was put back too. */
+  reachRelays: () => Promise<void>;
+  resolveOwn: (own: WalletDid) => Promise<Resolution>;
+}
+
+/** How long proofs are waited for. */
+const PROOFS_MS = 60_000;
+/** Keys of the seed that are looked through for the one of a DID. */
+const SEARCHED = 1_000;
+
+/** Whether the words of a seed make the keys of this store again. */
+export const isSeeded = (keys: KeyStore): keys is SeedKeyStore =>
+  'isSeeded' in keys && (keys as SeedKeyStore).isSeeded();
+
+const CAN = [
+  'resolve its DIDs and write their sidecars',
+  'update its DIDs by their own SingletonBeacon, and through cohorts that it joins from now on',
+  'fetch proofs of the old cohorts while their aggregators live',
+];
+const CANNOT = [
+  'sign a round of an old cohort: its cohort key was random, in one place, and nothing makes it again; that beacon can never signal again, so tell its other members',
+  'know what the lost wallet signed after the file was made: an update of a restored DID asks for a word about it first',
+];
+
+/** Puts a wallet back whose keys were made from a seed. */
+export function createRestorer({
+  network,
+  chain,
+  keys,
+  actor,
+  now,
+  reachRelays,
+  resolveOwn,
+}: RestorerParts): RestoreApi {
+  const refuse = (text: string): never => {
+    throw new WalletError('refused', text);
+  };
+
+  /** What is wrong with a file is a refusal, not a fault. */
+  function orRefuse<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof DidError) return refuse(`${error.code}: ${error.reason}`);
+      throw error;
+    }
+  }
+
+  function seeded(): SeedKeyStore {
+    if (!isSeeded(keys)) throw new WalletError('refused', 'these keys have no seed: make the wallet by init --restore');
+    return keys;
+  }
+
+  /** The key of this wallet that a document names; one of the seed that is not here yet is put here. */
+  function ownKeyOf(did: string, document: DidDocument): string {
+    const named = new Set(keysOf(document));
+    for (const key of named) if (keys.has(key)) return key;
+    if (isSeeded(keys))
+      for (let counter = 0; counter < SEARCHED; counter++) {
+        const key = keys.peek('did', counter);
+        if (!named.has(key)) continue;
+        keys.restore('did', counter + 1);
+        return key;
+      }
+    return refuse(`no key of this seed on ${network} controls ${did}`);
+  }
+
+  async function putDid(did: string, name: string | null, sidecar: unknown): Promise<string> {
+    const { genesisDocument, updates } = orRefuse(() => readSidecar(sidecar));
+    const { kind, network: of } = orRefuse(() => decodeDid(did));
+    if (of !== network) refuse(`${did} is of ${of}, this wallet of ${network}`);
+    if (kind === 'external' && genesisDocument === undefined)
+      refuse(`${did} is made of its genesis document, and the sidecar has none`);
+    const genesis = kind === 'key' ? null : (genesisDocument as DidDocument);
+    const first = orRefuse(() => (genesis ? documentOfGenesis(did, genesis) : initialDocument(did)));
+    const made = orRefuse(() => versionsOf(did, first, [...updates.values()]));
+    const public_key = ownKeyOf(did, first);
+    const drop = await actor.feed({ type: 'restore_did', did, name, network, public_key, genesis, ...made });
+    if (drop !== null) refuse(drop);
+    return did;
+  }
+
+  async function putCohort(part: RecoveryCohort): Promise<string> {
+    const read = readAdvert(part.advert_event);
+    if (!read.ok) return refuse(`cohorts.advert_event: ${read.reason}`);
+    const { cohort, terms, terms_hash, identity, event, relays } = read.advert;
+    if (terms.btc_network !== network) refuse(`advert ${terms.id} is for ${terms.btc_network}`);
+    const { transport, scheme, participant_pk, beacon_address, participant_pubkeys, dids } = part;
+    if (!keys.has(transport))
+      refuse(
+        `the transport key of cohort ${terms.id} is not here: make the wallet by init --restore with a larger --keys`,
+      );
+    let script_hex: string;
+    try {
+      script_hex = addressToScript(beacon_address, network);
+    } catch {
+      return refuse(`cohorts.beacon_address: ${beacon_address} is no address on ${network}`);
+    }
+    const drop = await actor.feed({
+      type: 'restore_cohort',
+      cohort,
+      advert_event: event,
+      terms,
+      terms_hash,
+      identity,
+      relays,
+      transport,
+      scheme,
+      participant_pk,
+      beacon: { participant_pubkeys, beacon_address, script_hex },
+      dids,
+    });
+    if (drop !== null) refuse(drop);
+    return cohort;
+  }
+
+  const keyDid = (publicKey: string): string =>
+    encodeDid({ version: 1, network, kind: 'key', genesisBytes: fromHex(publicKey, 33) });
+
+  /** Singleton beacons of a `k` identifier are addresses of its key: one that was ever paid was used. */
+  async function usedKeys(): Promise<string[]> {
+    if (!chain) throw new WalletError('no_chain', 'a scan needs a view of the chain');
+    const used = new Set<string>();
+    await restoreKeys(seeded(), 'did', async key => {
+      for (const address of Object.values(singletonAddresses(fromHex(key, 33), network)))
+        if ((await chain.history(address)).length > 0) {
+          used.add(key);
+          return true;
+        }
+      return false;
+    });
+    return [...used];
+  }
+
+  async function put(request: RestoreRequest): Promise<{ dids: string[]; cohorts: string[] }> {
+    const { recovery, sidecar, did, name = null, index, scan } = request;
+    const given = [
+      recovery !== undefined,
+      sidecar !== undefined || did !== undefined,
+      index !== undefined,
+      scan === true,
+    ];
+    if (given.filter(Boolean).length !== 1)
+      refuse('one of these is to be put back: a recovery file, a DID with its sidecar, an index, or what a scan finds');
+    if (recovery !== undefined) {
+      const read = readRecovery(recovery);
+      if (!read.ok) return refuse(`not a recovery file: ${read.text}`);
+      if (read.recovery.network !== network)
+        refuse(`the file is of ${read.recovery.network}, this wallet of ${network}`);
+      const { dids, cohorts } = read.recovery;
+      const known = actor.state();
+      // What was put back before an interruption stays.
+      const newDids = dids.filter(part => !known.dids.has(part.did));
+      for (const part of newDids) await putDid(part.did, part.name, part.sidecar);
+      const put: string[] = [];
+      for (const part of cohorts) {
+        const at = [...actor.state().cohorts.values()].find(({ transport }) => transport === part.transport);
+        put.push(at?.cohort ?? (await putCohort(part)));
+      }
+      return { dids: dids.map(part => part.did), cohorts: put };
+    }
+    if (scan) {
+      const found = (await usedKeys()).map(keyDid).filter(k => !actor.state().dids.has(k));
+      for (const k of found) await putDid(k, null, {});
+      return { dids: found, cohorts: [] };
+    }
+    if (index !== undefined)
+      return { dids: [await putDid(keyDid(seeded().peek('did', index)), name, {})], cohorts: [] };
+    const genesis = orRefuse(() => readSidecar(sidecar ?? {}).genesisDocument);
+    const subject = did ?? (genesis === undefined ? undefined : orRefuse(() => didOfGenesis(genesis, network)));
+    if (subject === undefined) return refuse('this sidecar has no genesis document: say of which DID it is');
+    return { dids: [await putDid(subject, name, sidecar ?? {})], cohorts: [] };
+  }
+
+  const missing = (did: string): number =>
+    [...actor.state().cohorts.values()].reduce((sum, membership) => {
+      const beacon = provenBeaconOf(membership);
+      const concerns =
+        beacon?.registrations.has(did) ||
+        actor
+          .state()
+          .dids.get(did)
+          ?.named.has(beacon?.beacon_address ?? '');
+      return beacon && concerns ? sum + missingProofs(beacon, did) : sum;
+    }, 0);
+
+  async function outcome(did: string): Promise<Restored['dids'][number]> {
+    try {
+      const { versionId, deactivated, updates } = await resolveOwn(actor.state().dids.get(did)!);
+      const announcements = updates.map(({ updateHash }) => toHex(fromBase64url(updateHash, 32)));
+      await actor.feed({ type: 'restored_final', did, announcements });
+      return { did, version: versionId, deactivated, missing_proofs: missing(did), text: null };
+    } catch (error) {
+      const text =
+        error instanceof DidError
+          ? `${error.code}: ${error.reason}`
+          : error instanceof Error
+            ? error.message
+            : String(error);
+      return { did, version: null, deactivated: false, missing_proofs: missing(did), text };
+    }
+  }
+
+  return {
+    recovery: () => recoveryOf(actor.state(), network, now()),
+    async restore(request) {
+      const done = await put(request);
+      if (done.cohorts.length > 0) {
+        await reachRelays();
+        await actor.lookAll();
+        await actor.until(
+          ({ asked }) => done.dids.every(did => missing(did) === 0) || asked.size === 0 || undefined,
+          PROOFS_MS,
+        );
+      }
+      const dids: Restored['dids'] = [];
+      for (const did of done.dids) dids.push(await outcome(did));
+      const cohorts = done.cohorts.map(cohort => {
+        const membership = actor.state().cohorts.get(cohort)!;
+        const beacon_address = provenBeaconOf(membership)?.beacon_address ?? '';
+        return { cohort, advert_id: membership.terms.id, beacon_address };
+      });
+      return { dids, cohorts, can: CAN, cannot: CANNOT };
+    },
+  };
+}
