@@ -21,7 +21,7 @@ export function transcriptOf(
   { reason, envelopes }: { reason: string; envelopes: (EnvelopeOf<'nonce'> | EnvelopeOf<'signal_authorization'>)[] },
 ): Transcript {
   const { terms, terms_hash, identity } = state.advert;
-  const { txid, vout } = round.frozen!.outpoint;
+  const { txid, vout } = session.outpoint;
   const keys = new Set(envelopes.map(envelope => envelope.from));
   return {
     type: TRANSCRIPT_TYPE,
