@@ -44,7 +44,14 @@ import { createHost } from './shell/host.ts';
 import { KeyFileError, type KeyStore, openKeyFile } from './shell/keystore.ts';
 import { createMail } from './shell/mail.ts';
 import { mapKey, publishableMaps } from './shell/maps.ts';
-import { advertSummary, cohortDetail, cohortSummary, roundDetails, roundSummaries } from './shell/views.ts';
+import {
+  advertSummary,
+  cohortDetail,
+  cohortSummary,
+  roundDetails,
+  roundSummaries,
+  spendSummaries,
+} from './shell/views.ts';
 import { openStore, type Store, StoreFailed, StoreFull } from './store/index.ts';
 import { version } from './version.ts';
 
@@ -429,6 +436,18 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     },
     evidenceList: async ({ cohort }) => evidenceSummaries(store, cohort === undefined ? undefined : find(cohort).id),
     evidenceExport: async ({ id }) => exportedTranscript(store, id, host.view),
+    async spendStart({ cohort, purpose, to, outpoint }) {
+      const { id } = find(cohort);
+      const drop = host.feed(id, {
+        type: 'start_spend',
+        purpose,
+        ...(to === undefined ? {} : { to }),
+        ...(outpoint === undefined ? {} : { outpoint }),
+      });
+      if (drop) throw new OperatorError('refused', drop);
+      return spendSummaries(find(id)).at(-1)!;
+    },
+    spendList: async ({ cohort }) => spendSummaries(find(cohort)),
     async roundOpen({ cohort }) {
       const { id } = find(cohort);
       const drop = host.feed(id, { type: 'open_round' });

@@ -8,5 +8,6 @@ export * from './runway.ts';
 export * from './signal.ts';
 export * from './signal-bytes.ts';
 export { readSignalPsbt, type SignalPsbt } from './signal-psbt.ts';
+export * from './spend.ts';
 export * from './taproot.ts';
 export { MAX_MONEY_SATS, parseTx, type TxInput, type TxOutput, type TxView } from './transaction.ts';

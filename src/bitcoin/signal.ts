@@ -37,7 +37,8 @@ export interface BuiltSignal {
   feeSats: number;
 }
 
-function checkPrevout({ txid, vout, value_sats }: SignalRequest['prevout']): void {
+/** Throws BitcoinFormatError for what cannot be an outpoint with a value in satoshis. */
+export function checkPrevout({ txid, vout, value_sats }: SignalRequest['prevout']): void {
   if (!isHex(txid, 32)) throw new BitcoinFormatError('prevout', 'the txid has to be 32 bytes of lowercase hex');
   if (!Number.isInteger(vout) || vout < 0 || vout > 0xffffffff)
     throw new BitcoinFormatError('prevout', 'the vout has to be an unsigned 32-bit integer');

@@ -4,20 +4,22 @@ import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
 import { decideResponse } from './opportunity.ts';
 import { decideRebind } from './rebind.ts';
 import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
-import { advanceIdle, advancePresence, advanceWaiting } from './rounds.ts';
+import { advanceIdle, advancePresence, advanceWaiting, endAttempt, requestAuthorization } from './rounds.ts';
 import { decideLeave, decideOptIn } from './seats.ts';
 import { advanceConfirming, advanceRecruiting, decideSetAck } from './set.ts';
 import { advanceChain, higherStep, refusedKey, sendInstead, tellStatus } from './settle.ts';
 import {
   advanceNonces,
   advanceSignatures,
+  type Ceremony,
   completeAny,
   decideAuthorization,
   decideNonce,
   decideNonceLost,
   decideVeto,
 } from './signing.ts';
-import type { Beacon, CohortState } from './state.ts';
+import { advanceSpend, decideStartSpend, isOfSpend, spendCeremony } from './spend.ts';
+import type { Beacon, CohortState, Round } from './state.ts';
 import { decideUpdate } from './updates.ts';
 
 /**
@@ -45,6 +47,10 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
     case 'open_round':
       if (state.phase.name !== 'formed') return { drop: 'no cohort is formed' };
       return state.phase.beacon.round ? nothing : accept([{ type: 'round_requested' }]);
+    case 'start_spend': {
+      const beacon = beaconOf(state);
+      return beacon ? decideStartSpend(state, beacon, input, env) : { drop: 'no cohort is formed' };
+    }
     case 'was_deaf':
       return input.seconds > 0 && isWaiting(state)
         ? accept([{ type: 'deaf_time_credited', seconds: input.seconds }])
@@ -63,8 +69,9 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
 /** Whether anybody's deadline is running. */
 function isWaiting({ phase }: CohortState): boolean {
   if (phase.name === 'confirming') return true;
-  const stage = phase.name === 'formed' ? phase.beacon.round?.stage : undefined;
-  return stage !== undefined && 'deadline' in stage;
+  if (phase.name !== 'formed') return false;
+  const { spend, round } = phase.beacon;
+  return spend !== null || (round !== null && 'deadline' in round.stage);
 }
 
 function decideChecked(state: CohortState, input: Extract<Input, { type: 'control_checked' }>): Decision {
@@ -158,22 +165,34 @@ function decideAtWork(state: CohortState, beacon: Beacon, envelope: AtWork, memb
     if (!asked || round.stage.name !== 'presence' || round.stage.heard.has(member)) return nothing;
     return accept([{ type: 'presence_heard', participant_pk: member }]);
   }
-  if (!round) {
+  const isSpend = isOfSpend(beacon, envelope.body.session_id);
+  if (!round && !isSpend) {
     return beacon.signals.some(signal => signal.session_id === envelope.body.session_id)
       ? nothing
       : refuse(envelope, 'wrong_session', 'no round is open', 'body.session_id');
   }
+  const ceremony = isSpend || !round ? spendCeremony(state, beacon, env) : roundCeremony(state, beacon, round, env);
   switch (envelope.type) {
     case 'nonce':
-      return decideNonce(state, beacon, round, envelope, member, env);
+      return decideNonce(ceremony, envelope, member);
     case 'veto':
-      return decideVeto(state, beacon, round, envelope, member, env);
+      return decideVeto(ceremony, envelope, member);
     case 'nonce_lost':
-      return decideNonceLost(state, beacon, round, envelope, member, env);
+      return decideNonceLost(ceremony, envelope, member);
     case 'signal_authorization':
-      return decideAuthorization(state, beacon, round, envelope, member, env);
+      return decideAuthorization(ceremony, envelope, member);
   }
 }
+
+const roundCeremony = (state: CohortState, beacon: Beacon, round: Round, env: Env): Ceremony => ({
+  state,
+  beacon,
+  env,
+  stage: round.stage,
+  open: round.open,
+  ask: (session, members) => requestAuthorization(state, beacon, round, round.frozen!, session, members),
+  end: why => endAttempt(state, beacon, round, env, why),
+});
 
 function advance(state: CohortState, env: Env): Decision {
   const { phase } = state;
@@ -187,6 +206,8 @@ function advance(state: CohortState, env: Env): Decision {
     case 'formed': {
       const byChain = advanceChain(state, phase.beacon, env);
       if ('events' in byChain && byChain.events.length > 0) return byChain;
+      const bySpend = advanceSpend(state, phase.beacon, env);
+      if ('events' in bySpend && bySpend.events.length > 0) return bySpend;
       return advanceRound(state, phase.beacon, env);
     }
   }
@@ -194,18 +215,20 @@ function advance(state: CohortState, env: Env): Decision {
 
 function advanceRound(state: CohortState, beacon: Beacon, env: Env): Decision {
   const { round } = beacon;
-  if (!round) return advanceIdle(state, beacon, env);
+  if (!round) return beacon.spend ? nothing : advanceIdle(state, beacon, env);
   const { stage } = round;
   if (stage.name === 'announced') return nothing;
   const complete = completeAny(beacon, round, env);
   if (complete) return complete;
+  if (beacon.spend) return nothing;
+  const ceremony = roundCeremony(state, beacon, round, env);
   switch (stage.name) {
     case 'presence':
       return advancePresence(state, beacon, round, stage, env);
     case 'nonces':
-      return advanceNonces(state, beacon, round, stage, env);
+      return advanceNonces(ceremony, stage);
     case 'signatures':
-      return advanceSignatures(state, beacon, round, stage, env);
+      return advanceSignatures(ceremony, stage);
     case 'waiting':
       return advanceWaiting(state, beacon, round, stage, env);
   }

@@ -1,5 +1,5 @@
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { AbortReason, Terms } from '../messages/index.ts';
+import type { AbortReason, SpendPurpose, Terms } from '../messages/index.ts';
 import type { AdvertStatus, Alarm, EnvelopeOf, Frozen, NoncePair, Outpoint, SignalSeen, Step } from './state.ts';
 
 /** What happened to a cohort: the only thing that is stored, and all that its state is made of. */
@@ -78,6 +78,22 @@ export type CohortEvent =
       deadline: number;
       remind_at: number;
     }
+  | {
+      type: 'spend_requested';
+      session_id: string;
+      round: number;
+      attempt: number;
+      purpose: SpendPurpose;
+      to: string;
+      outpoint: Outpoint;
+      steps: Step[];
+      deadline: number;
+      remind_at: number;
+    }
+  /** Its ceremony is over without a transaction; what was signed may still become one. */
+  | { type: 'spend_ended'; reason: AbortReason }
+  | { type: 'spend_completed'; session_id: string; txid: string; hex: string }
+  | { type: 'spend_final'; session_id: string }
   | { type: 'nonce_received'; participant_pk: string; envelope: EnvelopeOf<'nonce'> }
   | { type: 'nonces_aggregated'; session_id: string; agg_nonce: NoncePair[]; deadline: number; remind_at: number }
   | { type: 'authorization_received'; participant_pk: string; envelope: EnvelopeOf<'signal_authorization'> }

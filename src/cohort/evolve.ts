@@ -1,6 +1,7 @@
 import { isDeactivated } from '../did/index.ts';
 import type { CohortEvent, Stored } from './events.ts';
 import { afterUpdate } from './known.ts';
+import { evolveSpend, spendAbout } from './spend-evolve.ts';
 import type { Beacon, CohortState, QueuedUpdate, Round, Session, Signal, SignalStep } from './state.ts';
 
 /**
@@ -127,6 +128,9 @@ function evolveSet(
             ready: new Set(),
             signals: [],
             round: null,
+            spend: null,
+            spends: [],
+            spends_begun: 0,
             rounds_opened: 0,
             not_before: 0,
             failures: 0,
@@ -150,11 +154,12 @@ function evolveTime(state: CohortState, event: Pick_<'reminded' | 'deaf_time_cre
   if (phase.name === 'confirming') return { ...state, phase: moved(phase) };
   return phase.name !== 'formed'
     ? state
-    : withBeacon(state, beacon =>
-        beacon.round && 'deadline' in beacon.round.stage
+    : withBeacon(state, beacon => {
+        if (beacon.spend) return { ...beacon, spend: { ...beacon.spend, stage: moved(beacon.spend.stage) } };
+        return beacon.round && 'deadline' in beacon.round.stage
           ? { ...beacon, round: { ...beacon.round, stage: moved(beacon.round.stage) } }
-          : beacon,
-      );
+          : beacon;
+      });
 }
 
 function withBeacon(state: CohortState, change: (beacon: Beacon) => Beacon): CohortState {
@@ -237,9 +242,17 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
       }));
     case 'signal_switched':
       return withSignal(beacon, event.was, signal => switched(signal, event));
-    default:
+    case 'spend_requested':
+    case 'spend_ended':
+    case 'spend_completed':
+    case 'spend_final':
+      return evolveSpend(beacon, event);
+    default: {
+      const spent = spendAbout(beacon, event);
+      if (spent) return spent;
       if (!beacon.round) throw new Error(`${event.type} without a round`);
       return evolveRound(beacon, beacon.round, event);
+    }
   }
 }
 
@@ -300,7 +313,11 @@ type RoundEvent = Exclude<
       | 'round_opened'
       | 'opportunity_passed'
       | 'signal_seen'
-      | 'signal_switched';
+      | 'signal_switched'
+      | 'spend_requested'
+      | 'spend_ended'
+      | 'spend_completed'
+      | 'spend_final';
   }
 >;
 
@@ -337,7 +354,9 @@ function evolveRound(beacon: Beacon, round: Round, event: RoundEvent): Beacon {
           remind_at: event.remind_at,
           session: {
             id: event.session_id,
+            round: round.number,
             attempt: event.attempt,
+            signal_bytes: event.frozen.signal_bytes,
             outpoint: event.frozen.outpoint,
             steps: event.steps,
             nonces: new Map(),

@@ -4,5 +4,5 @@ export { aggregateOf, signalHistory } from './evidence.ts';
 export { evolve } from './evolve.ts';
 export type { AdmissionPolicy, ChainTx, ChainView, ControlResult, Decision, Effect, Env, Input } from './inputs.ts';
 export { roundBlocker, usableOutpoint } from './rounds.ts';
-export type { Beacon, CohortState, Phase, Round, Seat, Signal, Stage } from './state.ts';
+export type { Beacon, CohortState, Phase, Round, Seat, Session, Signal, SignedSpend, Stage } from './state.ts';
 export { announceable } from './updates.ts';

@@ -1,8 +1,8 @@
 import type { Transcript } from '../blame/index.ts';
 import type { DidDocument } from '../did/index.ts';
-import type { Envelope, Message, Terms } from '../messages/index.ts';
+import type { Envelope, Message, SpendPurpose, Terms } from '../messages/index.ts';
 import type { CohortEvent } from './events.ts';
-import type { AdvertStatus } from './state.ts';
+import type { AdvertStatus, Outpoint } from './state.ts';
 
 /** One look at the chain: everything about one beacon address, from one backend at one moment. */
 export interface ChainView {
@@ -47,6 +47,8 @@ export type Input =
   | { type: 'refresh' }
   | { type: 'set_status'; status: AdvertStatus }
   | { type: 'open_round' }
+  /** Begins a spend that announces nothing; what it spends and where it goes follows from the purpose where left out. */
+  | { type: 'start_spend'; purpose: SpendPurpose; to?: string; outpoint?: Outpoint }
   | { type: 'message'; envelope: Envelope; admission: AdmissionPolicy }
   | { type: 'control_checked'; request_id: string; result: ControlResult }
   /** The daemon was down or without a relay for so many seconds. */

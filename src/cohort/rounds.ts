@@ -68,8 +68,17 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
   return 'txid' in outpoint ? null : `no usable deposit: ${outpoint.why}`;
 }
 
+/** Ids of all that this cohort's members were ever asked to sign and may have signed. */
+export const ownTransactions = ({ signals, round, spends, spend }: Beacon): Set<string> =>
+  new Set([
+    ...signals.flatMap(signal => signal.steps.map(step => step.txid)),
+    ...(round?.open ?? []).flatMap(session => session.steps.map(step => step.txid)),
+    ...spends.flatMap(({ session }) => session.steps.map(step => step.txid)),
+    ...(spend?.stage.session.steps ?? []).map(step => step.txid),
+  ]);
+
 export function usableOutpoint(state: CohortState, beacon: Beacon, chain: ChainView): Outpoint | { why: string } {
-  const own = new Set(beacon.signals.flatMap(signal => signal.steps.map(step => step.txid)));
+  const own = ownTransactions(beacon);
   const strays = new Set(chain.history.filter(tx => !tx.spends && tx.signal !== null).map(tx => tx.txid));
   const pinned = beacon.round?.frozen?.outpoint;
   const result = chooseOutpoint({
@@ -222,7 +231,9 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
   );
   const session: Session = {
     id,
+    round: round.number,
     attempt: round.attempt,
+    signal_bytes: frozen.signal_bytes,
     outpoint: frozen.outpoint,
     steps,
     nonces: new Map(),

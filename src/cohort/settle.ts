@@ -3,8 +3,8 @@ import type { SignalStatus } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { ChainTx, ChainView, Decision, Effect, Env } from './inputs.ts';
-import { CONFIRMATIONS_FINAL, endAttempt, tell, tellEnded } from './rounds.ts';
-import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen, SignalStep } from './state.ts';
+import { CONFIRMATIONS_FINAL, endAttempt, ownTransactions, tell, tellEnded } from './rounds.ts';
+import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen, SignalStep, SignedSpend } from './state.ts';
 
 /** Reorganizations deeper than this are not looked for. */
 export const WATCH_DEPTH = 144;
@@ -27,6 +27,7 @@ export function advanceChain(state: CohortState, beacon: Beacon, env: Env): Deci
     () => settleOpenSession(state, beacon, chain, env),
     () => followSignals(state, beacon, chain),
     () => raiseFee(state, beacon, chain),
+    () => settleSpends(beacon, chain),
   ];
   for (const step of steps) {
     const decision = step();
@@ -167,6 +168,21 @@ export function sendInstead(
   );
 }
 
+/** A spend that is six deep needs sending no more. */
+function settleSpends(beacon: Beacon, chain: ChainView): Decision {
+  const isDeep = ({ transaction, isFinal }: SignedSpend): boolean => {
+    const tx = isFinal || !transaction ? undefined : chain.history.find(({ txid }) => txid === transaction.txid);
+    return tx !== undefined && confirmationsOf(tx, chain) >= CONFIRMATIONS_FINAL;
+  };
+  const deep = beacon.spends.find(isDeep);
+  return deep
+    ? accept([{ type: 'spend_final', session_id: deep.session.id }], {
+        type: 'settle_broadcast',
+        txid: deep.transaction!.txid,
+      })
+    : nothing;
+}
+
 /** What lingers is replaced by its next step, after as many blocks as the advert says. */
 function raiseFee(state: CohortState, beacon: Beacon, chain: ChainView): Decision {
   const { fee_ladder } = state.advert.terms;
@@ -219,8 +235,7 @@ export function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, s
 function lookForStrangers(beacon: Beacon, chain: ChainView): Decision {
   const gone = goneAlarm(beacon, chain);
   if (gone !== null) return accept([{ type: 'alarm_cleared', key: gone }]);
-  const ours = new Set(beacon.signals.flatMap(signal => signal.steps.map(step => step.txid)));
-  for (const session of beacon.round?.open ?? []) for (const step of session.steps) ours.add(step.txid);
+  const ours = ownTransactions(beacon);
   for (const tx of chain.history) {
     if (ours.has(tx.txid)) continue;
     if (tx.spends) {

@@ -4,7 +4,7 @@ import { type Bytes, concatBytes, fromHex, toHex } from '../crypto/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { keySetOf, musig } from './keys.ts';
-import { deadlines, endAttempt, requestAuthorization, tell } from './rounds.ts';
+import { type AttemptEnd, deadlines, tell } from './rounds.ts';
 import type { Beacon, CohortState, EnvelopeOf, NoncePair, Round, Session, Stage } from './state.ts';
 import { transcriptOf } from './transcript.ts';
 
@@ -13,19 +13,26 @@ export const splitNonce = (nonce: Bytes): NoncePair => [toHex(nonce.subarray(0, 
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
+/** Members signing together: a round's session, or that of a spend that announces nothing. */
+export interface Ceremony {
+  state: CohortState;
+  beacon: Beacon;
+  env: Env;
+  /** Where it stands; another stage than these two while it rests. */
+  stage: Stage;
+  /** Sessions whose aggregated nonce went out: late parts of them are welcome. */
+  open: readonly Session[];
+  end: (why: AttemptEnd) => Decision;
+  /** The request once more, to some of the members. */
+  ask: (session: Session, members: readonly string[]) => Effect[];
+}
+
 /** Seed D5: a member has checked the request and sends public nonces. */
-export function decideNonce(
-  state: CohortState,
-  beacon: Beacon,
-  round: Round,
-  envelope: EnvelopeOf<'nonce'>,
-  member: string,
-  env: Env,
-): Decision {
+export function decideNonce(ceremony: Ceremony, envelope: EnvelopeOf<'nonce'>, member: string): Decision {
+  const { state, beacon, stage } = ceremony;
   const { body } = envelope;
-  const { stage } = round;
-  const context = (session: Session): Context => ({ state, beacon, round, session, member, env });
-  const open = round.open.find(session => session.id === body.session_id);
+  const context = (session: Session): Context => ({ ceremony, session, member });
+  const open = ceremony.open.find(session => session.id === body.session_id);
   if (open) {
     const counted = open.nonces.get(member)!;
     return sameJson(counted.body.nonce_points, body.nonce_points)
@@ -55,28 +62,28 @@ export function decideNonce(
 
 /** Where a member said what it is judged by. */
 interface Context {
-  state: CohortState;
-  beacon: Beacon;
-  round: Round;
+  ceremony: Ceremony;
   session: Session;
   member: string;
-  env: Env;
 }
 
 type Said = EnvelopeOf<'nonce'> | EnvelopeOf<'signal_authorization'>;
 
+const transcript = ({ ceremony, session, member }: Context, reason: string, envelopes: Said[]) =>
+  transcriptOf({ ...ceremony, session, member }, { reason, envelopes });
+
 const keep = (context: Context, reason: string, envelopes: Said[]): Effect => ({
   type: 'keep_evidence',
-  transcript: transcriptOf(context, { reason, envelopes }),
+  transcript: transcript(context, reason, envelopes),
 });
 
 /** Two signed answers for one slot: the first counts, both are kept, and the operator is told, once a slot. */
 function equivocation(context: Context, envelope: Said, first: Said, what: string): Decision {
   const refused = refuse(envelope, 'equivocation', `other ${what} for this session came first, and they count`);
-  const { beacon, session, member } = context;
+  const { ceremony, session, member } = context;
   const key = `equivocation:${session.id}:${what}:${member}`;
   // A third and a fourth prove no more, and would fill the disk.
-  if ('drop' in refused || beacon.alarms.has(key)) return refused;
+  if ('drop' in refused || ceremony.beacon.alarms.has(key)) return refused;
   const text = `${member} signed two different ${what} for session ${session.id}: both are kept as evidence`;
   return accept(
     [{ type: 'alarm_raised', key, alarm: { code: 'equivocation', text, halts: false } }],
@@ -91,13 +98,12 @@ function blame(
   answer: Decision,
   { reason, text, envelopes }: { reason: 'invalid_nonce' | 'invalid_signature'; text: string; envelopes: Said[] },
 ): Decision {
-  const { state, beacon, round, member, env } = context;
-  const end = endAttempt(state, beacon, round, env, {
+  const end = context.ceremony.end({
     reason,
     text,
-    blame: [member],
+    blame: [context.member],
     evidence: envelopes,
-    seats: transcriptOf(context, { reason, envelopes }).seats,
+    seats: transcript(context, reason, envelopes).seats,
   });
   if ('drop' in answer || 'drop' in end) return end;
   return accept([...answer.events, ...end.events], ...answer.effects, ...end.effects, keep(context, reason, envelopes));
@@ -114,13 +120,8 @@ export function sendAggregatedNonce(
   return tell(state, members, { type: 'aggregated_nonce', body }, session.id);
 }
 
-export function advanceNonces(
-  state: CohortState,
-  beacon: Beacon,
-  round: Round,
-  stage: Extract<Stage, { name: 'nonces' }>,
-  env: Env,
-): Decision {
+export function advanceNonces(ceremony: Ceremony, stage: Extract<Stage, { name: 'nonces' }>): Decision {
+  const { state, beacon, env } = ceremony;
   const { session } = stage;
   const unheard = beacon.participant_pubkeys.filter(member => !session.nonces.has(member));
   if (unheard.length === 0) {
@@ -144,16 +145,12 @@ export function advanceNonces(
     );
   }
   if (env.now >= stage.deadline)
-    return endAttempt(state, beacon, round, env, {
+    return ceremony.end({
       reason: 'not_heard',
       text: 'not every member sent its nonces in time',
       not_heard: unheard,
     });
-  if (env.now >= stage.remind_at)
-    return accept(
-      [{ type: 'reminded' }],
-      ...requestAuthorization(state, beacon, round, round.frozen!, session, unheard),
-    );
+  if (env.now >= stage.remind_at) return accept([{ type: 'reminded' }], ...ceremony.ask(session, unheard));
   return nothing;
 }
 
@@ -177,20 +174,18 @@ function signingSessions(beacon: Beacon, session: Session): SigningSession[] {
 
 /** Seed D6: partial signatures are verified as they arrive, so that a bad one has a name at once. */
 export function decideAuthorization(
-  state: CohortState,
-  beacon: Beacon,
-  round: Round,
+  ceremony: Ceremony,
   envelope: EnvelopeOf<'signal_authorization'>,
   member: string,
-  env: Env,
 ): Decision {
+  const { beacon, stage } = ceremony;
   const { body } = envelope;
-  const session = round.open.find(open => open.id === body.session_id);
+  const session = ceremony.open.find(open => open.id === body.session_id);
   const first = session?.sigs.get(member);
   if (session && first)
     return sameJson([first.body.agg_nonce, first.body.sig], [body.agg_nonce, body.sig])
       ? nothing
-      : equivocation({ state, beacon, round, session, member, env }, envelope, first, 'signatures');
+      : equivocation({ ceremony, session, member }, envelope, first, 'signatures');
   if (!session) return refuse(envelope, 'wrong_session', 'no such session is open', 'body.session_id');
   if (body.beacon_address !== beacon.address)
     return refuse(envelope, 'wrong_address', `this cohort's beacon is ${beacon.address}`, 'body.beacon_address');
@@ -215,9 +210,9 @@ export function decideAuthorization(
   );
   if (bad < 0) return accept([{ type: 'authorization_received', participant_pk: member, envelope }]);
   const refused = refuse(envelope, 'invalid_signature', 'the partial signature does not verify', `body.sig.${bad}`);
-  const current = round.stage.name === 'signatures' && round.stage.session === session;
+  const current = stage.name === 'signatures' && stage.session === session;
   if (!current) return refused;
-  return blame({ state, beacon, round, session, member, env }, refused, {
+  return blame({ ceremony, session, member }, refused, {
     reason: 'invalid_signature',
     text: 'a member sent a partial signature that does not verify',
     envelopes: [session.nonces.get(member)!, envelope],
@@ -237,41 +232,37 @@ export function completeAny(beacon: Beacon, round: Round, env: Env): Decision | 
       beacon.participant_pubkeys.every(member => sigs.has(member)),
   );
   if (!session) return null;
+  const transactions = finished(beacon, session);
+  const { hex, txid } = transactions[0]!;
+  const height = env.chain?.tip.height ?? null;
+  return accept([{ type: 'signal_completed', session_id: session.id, txid, transactions, height }], {
+    type: 'broadcast',
+    txid,
+    hex,
+  });
+}
+
+/** The transactions of a session that every member has signed, one a step. */
+export function finished(beacon: Beacon, session: Session): { txid: string; hex: string }[] {
   const signing = signingSessions(beacon, session);
   const transactions = session.steps.map((step, i) => {
     const partials = beacon.participant_pubkeys.map(member => fromHex(session.sigs.get(member)!.body.sig[i]!, 32));
-    return finalizeSignal(step.unsigned_hex, signing[i]!.aggregate(partials));
+    const { txid, hex } = finalizeSignal(step.unsigned_hex, signing[i]!.aggregate(partials));
+    return { txid, hex };
   });
   if (!transactions.every(({ hex }) => verifySignal(hex, beacon.script_hex, session.outpoint.value_sats)))
     throw new Error(`session ${session.id}: the aggregated signature does not verify although every part did`);
-  const { hex, txid } = transactions[0]!;
-  return accept(
-    [
-      {
-        type: 'signal_completed',
-        session_id: session.id,
-        txid,
-        transactions: transactions.map(step => ({ txid: step.txid, hex: step.hex })),
-        height: env.chain?.tip.height ?? null,
-      },
-    ],
-    { type: 'broadcast', txid, hex },
-  );
+  return transactions;
 }
 
-export function advanceSignatures(
-  state: CohortState,
-  beacon: Beacon,
-  round: Round,
-  stage: Extract<Stage, { name: 'signatures' }>,
-  env: Env,
-): Decision {
+export function advanceSignatures(ceremony: Ceremony, stage: Extract<Stage, { name: 'signatures' }>): Decision {
+  const { state, beacon, env } = ceremony;
   const { session } = stage;
   const unheard = beacon.participant_pubkeys.filter(member => !session.sigs.has(member));
   if (env.now >= stage.deadline)
-    return endAttempt(state, beacon, round, env, {
+    return ceremony.end({
       reason: 'not_heard',
-      text: 'not every member authorized the signal in time; what was signed may still appear',
+      text: 'not every member authorized the transaction in time; what was signed may still appear',
       not_heard: unheard,
     });
   if (env.now >= stage.remind_at)
@@ -280,17 +271,10 @@ export function advanceSignatures(
 }
 
 /** A member refuses: the attempt is over, and every member learns the reason. */
-export function decideVeto(
-  state: CohortState,
-  beacon: Beacon,
-  round: Round,
-  envelope: EnvelopeOf<'veto'>,
-  member: string,
-  env: Env,
-): Decision {
-  if (!isCurrent(round, envelope.body.session_id))
+export function decideVeto(ceremony: Ceremony, envelope: EnvelopeOf<'veto'>, member: string): Decision {
+  if (!isCurrent(ceremony, envelope.body.session_id))
     return refuse(envelope, 'wrong_session', 'no such session is under way', 'body.session_id');
-  return endAttempt(state, beacon, round, env, {
+  return ceremony.end({
     reason: 'veto',
     text: `${member} vetoed: ${envelope.body.code}: ${envelope.body.text}`,
     evidence: [envelope],
@@ -298,25 +282,17 @@ export function decideVeto(
 }
 
 /** A wallet restarted and its nonces are gone: another attempt, with fresh ones. */
-export function decideNonceLost(
-  state: CohortState,
-  beacon: Beacon,
-  round: Round,
-  envelope: EnvelopeOf<'nonce_lost'>,
-  member: string,
-  env: Env,
-): Decision {
-  if (!isCurrent(round, envelope.body.session_id))
+export function decideNonceLost(ceremony: Ceremony, envelope: EnvelopeOf<'nonce_lost'>, member: string): Decision {
+  const { stage } = ceremony;
+  if (!isCurrent(ceremony, envelope.body.session_id))
     return refuse(envelope, 'wrong_session', 'no such session is under way', 'body.session_id');
-  const { stage } = round;
   if ('session' in stage && stage.session.sigs.has(member))
     return refuse(envelope, 'wrong_phase', 'this member has authorized the session already', 'body.session_id');
-  return endAttempt(state, beacon, round, env, {
+  return ceremony.end({
     reason: 'nonce_lost',
     text: `${member} restarted and asks for another attempt`,
     soon: true,
   });
 }
 
-const isCurrent = (round: Round, session: string): boolean =>
-  'session' in round.stage && round.stage.session.id === session;
+const isCurrent = ({ stage }: Ceremony, session: string): boolean => 'session' in stage && stage.session.id === session;

@@ -1,5 +1,5 @@
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { Envelope, RejectionCode, SeatProof, Terms } from '../messages/index.ts';
+import type { Envelope, RejectionCode, SeatProof, SpendPurpose, Terms } from '../messages/index.ts';
 
 /** One cohort as its aggregator knows it: the fold of its log. `evolve` owns the maps in here; nobody else changes them. */
 export interface CohortState {
@@ -78,6 +78,11 @@ export interface Beacon {
   /** Signals that were completed, oldest first. */
   signals: Signal[];
   round: Round | null;
+  /** A spend without OP_RETURN that is being signed. While it is, no round goes on. */
+  spend: Spend | null;
+  /** Spends without OP_RETURN for which partial signatures may exist: they may appear at any time. */
+  spends: SignedSpend[];
+  spends_begun: number;
   rounds_opened: number;
   /** No round opens before: back-off after failures, and the minimum interval. */
   not_before: number;
@@ -173,7 +178,10 @@ export type EnvelopeOf<T extends Envelope['type']> = Extract<Envelope, { type: T
 
 export interface Session {
   id: string;
+  round: number;
   attempt: number;
+  /** What it announces; zeros for a spend that announces nothing. */
+  signal_bytes: string;
   /** What its steps spend. A reorganization may have taken it away since: then its round is about another one. */
   outpoint: Outpoint;
   /** One transaction, or a ladder of rising fees. */
@@ -211,6 +219,24 @@ export type Stage =
   | { name: 'waiting'; retry_at: number }
   /** A transaction is complete; the round's signal tells which one is out. */
   | { name: 'announced' };
+
+/** A ceremony for a spend of the beacon that announces nothing. */
+export interface Spend {
+  purpose: SpendPurpose;
+  /** Where it goes: an address. */
+  to: string;
+  stage: Extract<Stage, { name: 'nonces' | 'signatures' }>;
+}
+
+export interface SignedSpend {
+  purpose: SpendPurpose;
+  to: string;
+  session: Session;
+  /** Null until every member has signed. */
+  transaction: { txid: string; hex: string } | null;
+  /** Six deep in the chain. */
+  isFinal: boolean;
+}
 
 export interface Opportunity {
   id: string;

@@ -1,11 +1,10 @@
 import { TRANSCRIPT_TYPE, type Transcript } from '../blame/index.ts';
 import type { ChainView, Env } from './inputs.ts';
-import type { Beacon, CohortState, EnvelopeOf, Round, Session } from './state.ts';
+import type { Beacon, CohortState, EnvelopeOf, Session } from './state.ts';
 
 interface Where {
   state: CohortState;
   beacon: Beacon;
-  round: Round;
   session: Session;
   member: string;
   env: Env;
@@ -17,7 +16,7 @@ interface Where {
  * is left out, and `completed` puts it in later.
  */
 export function transcriptOf(
-  { state, beacon, round, session, member, env }: Where,
+  { state, beacon, session, member, env }: Where,
   { reason, envelopes }: { reason: string; envelopes: (EnvelopeOf<'nonce'> | EnvelopeOf<'signal_authorization'>)[] },
 ): Transcript {
   const { terms, terms_hash, identity } = state.advert;
@@ -32,12 +31,12 @@ export function transcriptOf(
     seats: state.seats.get(member)!.proofs.filter(proof => keys.has(proof.transport_key)),
     session: {
       cohort: state.id,
-      round: round.number,
+      round: session.round,
       attempt: session.attempt,
       outpoint: { txid, vout },
       transactions: session.steps.map(step => step.unsigned_hex),
       participant_pubkeys: beacon.participant_pubkeys,
-      signal_bytes: round.frozen!.signal_bytes,
+      signal_bytes: session.signal_bytes,
       funding: fundingOf(txid, env.chain),
     },
     envelopes,

@@ -12,6 +12,7 @@ import { presence } from './presence.ts';
 import { proofRequest, proofs } from './proofs.ts';
 import { roundAborted } from './round-aborted.ts';
 import { signalStatus } from './signal-status.ts';
+import { authorizeSpendRequest, spendStatus } from './spend.ts';
 
 /** Every directed message by its type. Who may send it is said beside: P a participant, A the aggregator. */
 export const BODIES = {
@@ -32,6 +33,8 @@ export const BODIES = {
   aggregated_nonce: aggregatedNonce, // A
   signal_authorization: signalAuthorization, // P
   signal_status: signalStatus, // A
+  authorize_spend_request: authorizeSpendRequest, // A
+  spend_status: spendStatus, // A
   round_aborted: roundAborted, // A
   proof_request: proofRequest, // P
   proofs, // A

@@ -16,5 +16,12 @@ export type { ProofRequest, Proofs } from './proofs.ts';
 export { ABORT_REASONS, type AbortReason, type RoundAborted } from './round-aborted.ts';
 export { type SeatProof, seatProof } from './seat-proof.ts';
 export type { SignalStatus } from './signal-status.ts';
+export {
+  type AuthorizeSpendRequest,
+  NO_SIGNAL,
+  SPEND_PURPOSES,
+  type SpendPurpose,
+  type SpendStatus,
+} from './spend.ts';
 export * from './statements.ts';
 export { readTerms, type Scheme, type Terms, termsHash, termsSchema } from './terms.ts';

@@ -64,6 +64,10 @@ export const termsSchema = z
     bit_order: bitOrder,
     signal_output: z.enum(['last', 'first']),
     policy: z.strictObject({ type: z.literal('keypath') }),
+    /** Where stranded money goes back to: all sign it in advance, and it can be spent so after that many blocks. */
+    refund: z
+      .strictObject({ address: z.string().min(14).max(100), delay_blocks: z.int().min(144).max(0xffff) })
+      .optional(),
     admission: z.enum(['open', 'allowlist', 'invite']),
     /** Whether DIDs are taken without proof of control. */
     unproven_dids: z.boolean(),

@@ -1,5 +1,5 @@
 import type { Transcript } from '../blame/index.ts';
-import type { Terms } from '../messages/index.ts';
+import type { SpendPurpose, Terms } from '../messages/index.ts';
 import type { AdvertDocument } from '../nostr/advert-document.ts';
 import type { NostrEvent } from '../nostr/event.ts';
 import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
@@ -29,6 +29,17 @@ export interface AggregatorApi {
   roundShow(request: { cohort: string; round: number }): Promise<RoundDetail>;
   /** Asks for a round now, without waiting for the trigger; refuses with the reason if nothing can be announced. */
   roundOpen(request: { cohort: string }): Promise<{ opened: boolean; waiting_for: string | null }>;
+  /** Asks all members to sign a spend that announces nothing; refuses with the reason where there is nothing to spend so. */
+  spendStart(request: {
+    cohort: string;
+    purpose: SpendPurpose;
+    /** Of a move: the address that the members agreed to. */
+    to?: string | undefined;
+    /** Of a refund: the output of a deposit, which need not be broadcast yet. */
+    outpoint?: { txid: string; vout: number; value_sats: number } | undefined;
+  }): Promise<SpendSummary>;
+  /** The spends of a cohort that were asked for and reached signing, oldest first, and the one under way. */
+  spendList(request: { cohort: string }): Promise<SpendSummary[]>;
   /** Kept transcripts of misbehaviour, of one cohort or of all, oldest first. */
   evidenceList(request: { cohort?: string }): Promise<EvidenceSummary[]>;
   /** One of them, whole, for a file that anybody can judge. */
@@ -96,6 +107,21 @@ export interface CohortDetail extends CohortSummary {
   members: { participant_pk: string; transport: string; seated_at: number; dids: number; heard: boolean | null }[];
   registered: { did: string; member: string; proven: boolean; version: number | null; pending: number | null }[];
   rounds: RoundSummary[];
+}
+
+export interface SpendSummary {
+  session_id: string;
+  purpose: SpendPurpose;
+  to: string;
+  outpoint: { txid: string; vout: number; value_sats: number };
+  fee_sats: number;
+  txid: string;
+  status: 'nonces' | 'signatures' | 'unfinished' | 'complete' | 'final';
+  /** Members that have sent what the present stage waits for, of how many. */
+  heard: number;
+  members: number;
+  /** The raw transaction; null until every member has signed. */
+  hex: string | null;
 }
 
 export interface RoundSummary {

@@ -32,6 +32,8 @@ import {
   exportView,
   roundTable,
   roundView,
+  spendTable,
+  spendView,
   statusView,
   type View,
 } from './views.ts';
@@ -187,7 +189,7 @@ export async function runCli(world: CliWorld): Promise<number> {
   async function ask(name: string, operands: readonly string[], given: Given): Promise<number> {
     const input = inputOf(world, given);
     const path = controlPath(locateState(input));
-    const [first = '', second] = operands;
+    const [first = '', second, third] = operands;
     /** The daemon is this package's own, behind a socket that only its owner can make: its answers have the shapes of `api.ts`. */
     const call: Call = async <M extends keyof AggregatorApi>(
       method: M,
@@ -253,6 +255,21 @@ export async function runCli(world: CliWorld): Promise<number> {
         return composeFiles(call, given);
       case 'deliver':
         return deliverFiles(call, operands, given);
+      case 'round cancel':
+        print(await call('spendStart', { cohort: first, purpose: 'cancel' }), spendView);
+        break;
+      case 'spend move':
+        print(await call('spendStart', { cohort: first, purpose: 'move', to: second }), spendView);
+        break;
+      case 'spend refund':
+        print(
+          await call('spendStart', { cohort: first, purpose: 'refund', outpoint: readDeposit(second, third) }),
+          spendView,
+        );
+        break;
+      case 'spend list':
+        print(await call('spendList', { cohort: first }), spendTable);
+        break;
       default:
         throw new UsageError(`there is no command "${name}"`);
     }
@@ -489,4 +506,13 @@ function initView(result: InitResult): string {
   ]
     .map(line => `${safeText(line)}\n`)
     .join('');
+}
+
+/** `TXID:VOUT` and an amount in satoshis. Throws UsageError. */
+function readDeposit(outpoint = '', sats = ''): { txid: string; vout: number; value_sats: number } {
+  const [, txid, digits] = /^([0-9a-f]{64}):(\d{1,10})$/i.exec(outpoint) ?? [];
+  const value_sats = readInteger(sats);
+  if (txid === undefined) throw new UsageError('TXID:VOUT has to be a transaction id, a colon, and an output number');
+  if (value_sats === null) throw new UsageError('SATS has to be a number of satoshis');
+  return { txid: txid.toLowerCase(), vout: Number(digits), value_sats };
 }

@@ -266,6 +266,26 @@ else. Files may come in any order. Exit code 1 if a file was refused or is not w
 passed over.`,
     },
     {
+      name: 'round cancel',
+      operands: 'COHORT',
+      summary: 'Close an open session without a signal, by a spend back to the beacon that all members sign.',
+      text: `For a session that was signed by some and cannot be finished. Six blocks after the cancel its updates are free to be
+announced again, byte for byte. Should the signal be mined first, it stands.`,
+    },
+    {
+      name: 'spend move',
+      operands: 'COHORT ADDRESS',
+      summary: 'Move one output of the beacon to an address that every member agreed to (btcr2-wallet release).',
+      text: 'Without OP_RETURN, so it is no signal. Once for each output; members whose person did not agree veto.',
+    },
+    {
+      name: 'spend refund',
+      operands: 'COHORT TXID:VOUT SATS',
+      summary: 'Let all sign the refund of a deposit, before the deposit is broadcast.',
+      text: 'It pays the address in the terms, after their delay. It is kept by all and published by nobody: see spend list.',
+    },
+    { name: 'spend list', operands: 'COHORT', summary: 'List what was spent, or can be, without announcing anything.' },
+    {
       name: 'doctor',
       summary: 'Check configuration, files, database, relays, chain and clock.',
       text: 'One line a check. It changes nothing but making the state folder, and can be run beside the aggregator.',

@@ -3,7 +3,7 @@ import { explain } from '../config/explain.ts';
 import { impossiblePairs } from '../config/pairs.ts';
 import { advertSchema } from '../config/schema.ts';
 import type { Config } from '../config.ts';
-import { MAX_ENVELOPE } from '../messages/index.ts';
+import { MAX_ENVELOPE, SPEND_PURPOSES } from '../messages/index.ts';
 import { isRecord } from '../nostr/json.ts';
 import { type AggregatorApi, OperatorError } from './api.ts';
 import type { ControlMethods } from './control.ts';
@@ -22,6 +22,22 @@ const composeRequest = z.strictObject({
 
 /** A message that is delivered by hand has to fit a request, its quotes escaped; only the owner can connect. */
 export const OPERATOR_LIMITS = { requestChars: 2 * MAX_ENVELOPE + 1_024 } as const;
+
+const spendRequest = z.strictObject({
+  cohort: name,
+  purpose: z.enum(SPEND_PURPOSES),
+  to: name.optional(),
+  outpoint: z
+    .strictObject({
+      txid: z.string().regex(/^[0-9a-f]{64}$/, 'a transaction id is 64 hex digits'),
+      vout: z.int().min(0).max(0xffff_ffff),
+      value_sats: z
+        .int()
+        .min(1)
+        .max(21_000_000 * 100_000_000),
+    })
+    .optional(),
+});
 
 function take<T>(schema: z.ZodType<T>, params: unknown): T {
   const parsed = schema.safeParse(params);
@@ -96,6 +112,8 @@ export function controlMethods(api: AggregatorApi, config: Config): ControlMetho
     roundShow: async params =>
       api.roundShow(take(z.strictObject({ cohort: name, round: z.int().min(0).max(1_000_000_000) }), params)),
     roundOpen: async params => api.roundOpen(take(cohort, params)),
+    spendList: async params => api.spendList(take(cohort, params)),
+    spendStart: async params => api.spendStart(take(spendRequest, params)),
     evidenceList: async params => {
       const asked = take(z.strictObject({ cohort: name.optional() }), params ?? {});
       return api.evidenceList(asked.cohort === undefined ? {} : { cohort: asked.cohort });

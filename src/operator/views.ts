@@ -7,6 +7,7 @@ import type {
   EvidenceSummary,
   RoundDetail,
   RoundSummary,
+  SpendSummary,
 } from './api.ts';
 import {
   type Cell,
@@ -298,6 +299,31 @@ export function roundTable(rounds: readonly RoundSummary[], { paint }: View): st
     paint,
   );
 }
+
+/** The answer to `spend list`. */
+export function spendTable(spends: readonly SpendSummary[], { paint }: View): string {
+  if (spends.length === 0) return 'No spends.\n';
+  return table(
+    [{ title: 'PURPOSE' }, { title: 'STATUS' }, { title: 'VALUE', align: 'right' }, { title: 'TO' }, { title: 'TXID' }],
+    spends.map(spend => [spend.purpose, spend.status, sats(spend.outpoint.value_sats), spend.to, shortId(spend.txid)]),
+    paint,
+  );
+}
+
+/** The answer to what begins a spend. */
+export const spendView = (spend: SpendSummary, { paint }: View): string =>
+  fields(
+    [
+      ['purpose', spend.purpose],
+      ['status', `asked: ${spend.heard} of ${spend.members} members have answered`],
+      ['session', spend.session_id],
+      ['output', `${spend.outpoint.txid}:${spend.outpoint.vout}, ${sats(spend.outpoint.value_sats)}`],
+      ['to', spend.to],
+      ['fee', sats(spend.fee_sats)],
+      ['txid', spend.txid],
+    ],
+    paint,
+  );
 
 /** The answer to `round show`. */
 export function roundView(round: RoundDetail, view: View): string {

@@ -1,8 +1,24 @@
 import { confirmations, runway } from '../bitcoin/index.ts';
-import { announceable, type Beacon, type CohortState, type Env, type Round, roundBlocker } from '../cohort/index.ts';
+import {
+  announceable,
+  type Beacon,
+  type CohortState,
+  type Env,
+  type Round,
+  roundBlocker,
+  type Session,
+  type SignedSpend,
+} from '../cohort/index.ts';
 import { fromHex } from '../crypto/index.ts';
 import { cidV1 } from '../did/index.ts';
-import type { AdvertSummary, CohortDetail, CohortSummary, RoundDetail, RoundSummary } from '../operator/api.ts';
+import type {
+  AdvertSummary,
+  CohortDetail,
+  CohortSummary,
+  RoundDetail,
+  RoundSummary,
+  SpendSummary,
+} from '../operator/api.ts';
 
 /** 154 vB at the present estimate, or at 1 sat/vB where there is none. */
 const VSIZE = 154;
@@ -56,9 +72,11 @@ export function cohortSummary(state: CohortState, env: Env): CohortSummary {
     dids: beacon.registry.size,
     pending_updates: announceable(beacon).length,
     signals: beacon.signals.length,
-    round: beacon.round
-      ? stageText(beacon, beacon.round)
-      : (roundBlocker(state, beacon, env) ?? 'a round is about to open'),
+    round: beacon.spend
+      ? `a ${beacon.spend.purpose} is being signed`
+      : beacon.round
+        ? stageText(beacon, beacon.round)
+        : (roundBlocker(state, beacon, env) ?? 'a round is about to open'),
     balance_sats: balance,
     runway: left && { at_cap: left.atCap, at_estimate: left.atEstimate },
     suggested_deposit_sats: fee_cap * SUGGESTED_ROUNDS + DUST,
@@ -179,6 +197,43 @@ export function roundDetails(
   });
   const { round } = beacon;
   return round && round.stage.name !== 'announced' ? [...done, openRound(state, beacon, round)] : done;
+}
+
+/** Spends that announce nothing: those that reached signing, oldest first, then the one that waits for nonces. */
+export function spendSummaries(state: CohortState): SpendSummary[] {
+  const beacon = beaconOf(state);
+  if (!beacon) return [];
+  const { spend, spends } = beacon;
+  const members = beacon.participant_pubkeys.length;
+  const summary = (
+    { session, purpose, to }: Pick<SignedSpend, 'session' | 'purpose' | 'to'>,
+    status: SpendSummary['status'],
+    hex: string | null = null,
+  ): SpendSummary => {
+    const [{ txid, fee_sats }] = session.steps as [Session['steps'][number]];
+    const heard = status === 'nonces' ? session.nonces.size : session.sigs.size;
+    return {
+      session_id: session.id,
+      purpose,
+      to,
+      outpoint: session.outpoint,
+      fee_sats,
+      txid,
+      status,
+      heard,
+      members,
+      hex,
+    };
+  };
+  const isRunning = ({ session }: SignedSpend): boolean => spend?.stage.session.id === session.id;
+  const signed = spends.map(signed => {
+    const done = signed.isFinal ? 'final' : 'complete';
+    const open = isRunning(signed) ? 'signatures' : 'unfinished';
+    return summary(signed, signed.transaction ? done : open, signed.transaction?.hex);
+  });
+  return spend?.stage.name === 'nonces'
+    ? [...signed, summary({ ...spend, session: spend.stage.session }, 'nonces')]
+    : signed;
 }
 
 function openRound(state: CohortState, beacon: Beacon, round: Round): RoundDetail {

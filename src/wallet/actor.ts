@@ -314,7 +314,7 @@ export function createActor(options: ActorOptions): Actor {
     const membership = state.cohorts.get(envelope.cohort);
     if (envelope.type === 'cohort_set') return membership ? setAddress(envelope.body, membership) : null;
     const beacon = membership && provenBeaconOf(membership);
-    const matters = envelope.type === 'authorize_beacon_signal_request' || envelope.type === 'proofs';
+    const matters = ['authorize_beacon_signal_request', 'authorize_spend_request', 'proofs'].includes(envelope.type);
     return beacon && matters ? beacon.beacon_address : null;
   }
 

@@ -47,6 +47,11 @@ export interface WalletApi {
   ready(cohort: string): Promise<{ beacon_address: string; participant_pubkeys: string[] }>;
   leave(cohort: string): Promise<void>;
   /**
+   * Agrees that the money of a beacon goes to this address when the cohort gives it up; null takes that back. From then
+   * on the wallet signs such a move by itself. Rejects with WalletError `refused` for what is no address of the network.
+   */
+  release(request: { cohort: string; to: string | null }): Promise<void>;
+  /**
    * Goes on in a cohort with a new transport key, signed for by the cohort key: for a wallet that lost the old one, or
    * thinks that somebody else has it. Resolves with its x-only form when the aggregator speaks to it. Registrations that
    * nobody has answered yet have to be made again. Rejects with WalletError `refused`.

@@ -42,7 +42,9 @@ export type VetoCode =
   | 'evidence_missing'
   | 'evidence_invalid'
   | 'wrong_announcement'
-  | 'version_locked';
+  | 'version_locked'
+  | 'destination_not_agreed'
+  | 'nothing_to_cancel';
 
 export type Check =
   | { ok: true; facts: SessionFacts; evidence: Evidence }
@@ -209,7 +211,9 @@ const isSameSpend = (session: MemberSession, { outpoint, signal_bytes }: Spend):
 
 /** Sessions that a partial signature of this wallet left for, and whose outpoint is not settled six deep. */
 export const openSessions = (beacon: MemberBeacon): MemberSession[] =>
-  [...beacon.sessions.values()].filter(session => session.stage.name === 'signed' && session.settled === null);
+  [...beacon.sessions.values()].filter(
+    ({ purpose, stage, settled }) => purpose === undefined && stage.name === 'signed' && settled === null,
+  );
 
 /** The open session that forbids to sign this: only its own outpoint with its own bytes may be signed again. */
 export const rivalOf = (beacon: MemberBeacon, spend: Spend): MemberSession | undefined =>
@@ -255,7 +259,10 @@ function checkOutpoint(
     0,
     ...[...beacon.sessions.values()]
       // One whose outpoint went elsewhere announced nothing.
-      .filter(session => session.stage.name === 'signed' && session.settled?.announced !== false)
+      .filter(
+        ({ purpose, stage, settled }) =>
+          purpose === undefined && stage.name === 'signed' && settled?.announced !== false,
+      )
       .map(session => session.checked_at),
   );
   // A tenth of slack: two clocks never agree to the second.
@@ -337,8 +344,11 @@ export function checkStillGood(
   beacon: MemberBeacon,
   session: MemberSession,
 ): { code: VetoCode; text: string } | null {
+  // A cancel is about the open session itself, a refund is for long after it.
+  if (session.purpose === 'cancel' || session.purpose === 'refund') return null;
   const rival = rivalOf(beacon, session);
   if (rival) return { code: 'open_session', text: `session ${rival.session_id} is open: nothing else is signed` };
+  if (session.purpose === 'move') return null;
   const { signal_bytes, updates } = session;
   const evidence = heldEvidence(beacon, signal_bytes);
   for (const did of concernedDids(state, beacon)) {

@@ -1,3 +1,5 @@
+import { addressToScript } from '../bitcoin/index.ts';
+import type { Network } from '../bitcoin/network.ts';
 import { toHex } from '../crypto/index.ts';
 import { announcementOf, beaconServices, type DidDocument } from '../did/index.ts';
 import type { Envelope } from '../messages/index.ts';
@@ -21,6 +23,7 @@ import {
   decideStatus,
 } from './rounds.ts';
 import { decideOwnLook, ownSignalProblem } from './singleton.ts';
+import { decideSpendRequest, decideSpendStatus } from './spend.ts';
 import { type Asked, beaconOf, type MemberBeacon, type Membership, provenBeaconOf, type WalletState } from './state.ts';
 
 /** What follows from one input, as facts to store and effects to carry out. Pure, as the cohort's `decide`. */
@@ -170,8 +173,26 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
       return decideNonceLost(cohort, beacon, input.session_id);
     case 'signed':
       return decideSigned(state, membership, beacon, input.session_id, input.sig);
+    case 'agree_release':
+      return agreeRelease(membership, input.to);
     case 'look':
       return decideLook(state, membership, beacon, env);
+  }
+}
+
+/** Only a person can agree to that: whoever could name the address alone could take the money. */
+function agreeRelease({ cohort, terms }: Membership, to: string | null): Decision {
+  if (to !== null && !isAddress(to, terms.btc_network))
+    return { refuse: `${to} is no address on ${terms.btc_network}` };
+  return { events: [{ type: 'release_agreed', cohort, to }], effects: [] };
+}
+
+function isAddress(address: string, network: Network): boolean {
+  try {
+    addressToScript(address, network);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -278,6 +299,12 @@ function decideFrom(
       );
     case 'aggregated_nonce':
       return decideAggregatedNonce(state, membership, beacon, envelope.body, envelope.id);
+    case 'authorize_spend_request':
+      return afterLook(state, membership, beacon, env, (_, member, at) =>
+        decideSpendRequest(member, at, envelope.body, envelope.id, env),
+      );
+    case 'spend_status':
+      return decideSpendStatus(membership, beacon, envelope.body);
     case 'signal_status':
       return decideStatus(membership, beacon, envelope.body);
     case 'round_aborted':

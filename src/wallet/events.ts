@@ -92,6 +92,9 @@ export type WalletEvent =
   | { type: 'session_lost'; cohort: string; session_id: string }
   | { type: 'session_settled'; cohort: string; session_id: string; txid: string; announced: boolean }
   | { type: 'transactions_told'; cohort: string; signal_bytes: string; transactions: string[] }
+  | { type: 'spend_told'; cohort: string; session_id: string; transaction: string }
+  /** The person agreed where the money may go when this beacon is given up; null takes it back. */
+  | { type: 'release_agreed'; cohort: string; to: string | null }
   /** It is in no block although its transactions are complete: `step` is the one that may be published now. */
   | { type: 'signal_lingers'; cohort: string; signal_bytes: string; from_height: number; step: number }
   | {

@@ -123,6 +123,10 @@ export function evolve(state: WalletState, event: Event): WalletState {
       const membership = state.cohorts.get(event.cohort);
       const beacon = membership && provenBeaconOf(membership);
       if (!beacon) throw new Error(`${event.type} in a cohort that is not ready`);
+      if (event.type === 'release_agreed')
+        return withPhase(state, event.cohort, phase =>
+          phase.name === 'ready' ? { ...phase, beacon: { ...phase.beacon, release: event.to } } : phase,
+        );
       if (event.type === 'request_held')
         return withHeld(state, event.cohort, beacon, { body: event.body, in_reply_to: event.in_reply_to });
       const next = evolveBeacon(state, beacon, event);
@@ -253,6 +257,7 @@ const newBeacon = (set: Omit<ProposedSet, 'attempt'>): Omit<MemberBeacon, 'signa
   signals: new Map(),
   sessions: new Map(),
   opportunities: new Map(),
+  release: null,
   held_request: null,
 });
 
@@ -274,7 +279,8 @@ type Outside =
   | 'cohort_ready'
   | 'membership_ended'
   | 'abort_told'
-  | 'request_held';
+  | 'request_held'
+  | 'release_agreed';
 
 function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<Event, { type: Outside }>): WalletState {
   switch (event.type) {
@@ -369,7 +375,9 @@ function keep(beacon: MemberBeacon, signal: SignalEvidence): void {
   }
 }
 
-type SessionEvent = Of<'nonce_drawn' | 'agg_nonce_received' | 'session_signed' | 'session_lost' | 'session_settled'>;
+type SessionEvent = Of<
+  'nonce_drawn' | 'agg_nonce_received' | 'session_signed' | 'session_lost' | 'session_settled' | 'spend_told'
+>;
 
 function evolveSession(session: MemberSession, event: SessionEvent): MemberSession {
   const { stage } = session;
@@ -384,6 +392,8 @@ function evolveSession(session: MemberSession, event: SessionEvent): MemberSessi
       return { ...session, stage: { name: 'signed', agg_nonce: event.agg_nonce, sig: event.sig } };
     case 'session_lost':
       return { ...session, stage: { name: 'lost' } };
+    case 'spend_told':
+      return { ...session, transaction: event.transaction };
     case 'session_settled':
       return { ...session, settled: { txid: event.txid, announced: event.announced } };
   }

@@ -73,6 +73,8 @@ export type Input =
   | { type: 'leave'; cohort: string; reason: string }
   /** A new transport key, that the cohort key signed for. */
   | { type: 'rebind'; cohort: string; transport: string; counter: number; sig: string }
+  /** The person agrees that the money of a beacon goes to an address when it is given up; null takes that back. */
+  | { type: 'agree_release'; cohort: string; to: string | null }
   | { type: 'leaves_drawn'; cohort: string; opportunity_id: string; nonces: Record<string, string> }
   | { type: 'set_signed'; cohort: string; sig: string }
   | { type: 'nonce_drawn'; cohort: string; session_id: string; nonce_points: [string, string][] }

@@ -25,7 +25,7 @@ export function decideRequest(
 ): Decision {
   const { cohort } = membership;
   const known = beacon.sessions.get(body.session_id);
-  if (known) return { events: [], effects: again(cohort, beacon, known) };
+  if (known) return { events: [], effects: requestAgain(cohort, beacon, known) };
   const check = checkRequest(state, membership, beacon, body, env);
   if (!check.ok) {
     if (check.missing && beacon.held_request?.body.session_id !== body.session_id)
@@ -39,10 +39,9 @@ export function decideRequest(
     };
   }
   const { facts, evidence } = check;
-  const superseded = [...beacon.sessions.values()].filter(isUnsigned);
   return {
     events: [
-      ...superseded.map((session): WalletEvent => ({ type: 'session_lost', cohort, session_id: session.session_id })),
+      ...supersede(cohort, beacon),
       {
         type: 'evidence_kept',
         cohort,
@@ -55,6 +54,12 @@ export function decideRequest(
     effects: [],
   };
 }
+
+/** Of one beacon one thing is signed at a time: what was asked before and is not signed will not be. */
+export const supersede = (cohort: string, beacon: MemberBeacon): WalletEvent[] =>
+  [...beacon.sessions.values()]
+    .filter(isUnsigned)
+    .map(({ session_id }) => ({ type: 'session_lost', cohort, session_id }));
 
 const isUnsigned = ({ stage }: MemberSession): boolean => stage.name !== 'signed' && stage.name !== 'lost';
 
@@ -106,7 +111,7 @@ export const askProofs = (
 });
 
 /** The same answer, byte for byte, to a question that came again; nothing is signed for it. */
-function again(cohort: string, beacon: MemberBeacon, session: MemberSession): Effect[] {
+export function requestAgain(cohort: string, beacon: MemberBeacon, session: MemberSession): Effect[] {
   const { stage, session_id } = session;
   switch (stage.name) {
     case 'checked':
@@ -195,7 +200,7 @@ export function decideAggregatedNonce(
       return {
         refuse: `the aggregator sent a second aggregated nonce for session ${body.session_id}: only the first counts`,
       };
-    return { events: [], effects: stage.name === 'signed' ? again(cohort, beacon, session) : [] };
+    return { events: [], effects: stage.name === 'signed' ? requestAgain(cohort, beacon, session) : [] };
   }
   if (body.agg_nonce.length !== session.steps.length)
     return { refuse: `${session.steps.length} aggregated nonces are due` };
@@ -238,9 +243,9 @@ export function decideSigned(
 /** The aggregator's word is no proof, but a transaction that verifies is: it is kept, and published. */
 export function decideStatus(membership: Membership, beacon: MemberBeacon, body: SignalStatus): Decision {
   const session = beacon.sessions.get(body.session_id);
-  if (!session) return { drop: 'a status of a session that was never checked' };
+  if (!session || session.purpose !== undefined) return { drop: 'a status of a signal that was never checked' };
   const held = beacon.signals.get(session.signal_bytes)?.transactions ?? [];
-  const fresh = body.transactions.filter(hex => !held.includes(hex) && isSignalOf(beacon, session, hex));
+  const fresh = body.transactions.filter(hex => !held.includes(hex) && isTransactionOf(beacon, session, hex));
   if (fresh.length === 0) return { events: [], effects: [] };
   const { cohort } = membership;
   // One of them: the others pay more, and are for when it lingers.
@@ -251,7 +256,8 @@ export function decideStatus(membership: Membership, beacon: MemberBeacon, body:
   };
 }
 
-function isSignalOf(beacon: MemberBeacon, session: MemberSession, hex: string): boolean {
+/** Whether a raw transaction is one of a session's, with a valid signature of all. */
+export function isTransactionOf(beacon: MemberBeacon, session: MemberSession, hex: string): boolean {
   try {
     const { txid } = parseTx(hex);
     return (

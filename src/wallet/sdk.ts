@@ -685,6 +685,9 @@ export function createWallet(parts: WalletParts): Wallet {
       const { beacon_address, participant_pubkeys } = phase.beacon;
       return { beacon_address, participant_pubkeys };
     },
+    async release({ cohort, to }) {
+      refusedBy(await actor.feed({ type: 'agree_release', cohort, to }));
+    },
     async rebind(cohort) {
       const member = actor.state().cohorts.get(cohort);
       if (!member) throw new WalletError('unknown_cohort', `this wallet is in no cohort ${cohort}`);

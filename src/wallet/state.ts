@@ -1,6 +1,6 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, Terms } from '../messages/index.ts';
+import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, SpendPurpose, Terms } from '../messages/index.ts';
 import type { SmtProof } from '../smt/index.ts';
 
 /** A wallet: its DIDs and the cohorts that it is a member of. The fold of its log; `evolve` owns the maps in here. */
@@ -138,6 +138,8 @@ export interface MemberBeacon extends Omit<ProposedSet, 'attempt'> {
   sessions: Map<string, MemberSession>;
   /** In the pull flow: every opportunity, and what was answered. */
   opportunities: Map<string, Opportunity>;
+  /** Where the person agreed that the money of this beacon may go when it is given up: an address. */
+  release: string | null;
   /** A request that waits for proofs of DIDs that it did not bring. */
   held_request: { body: AuthorizeBeaconSignalRequest; in_reply_to: string } | null;
 }
@@ -181,6 +183,8 @@ export interface SessionFacts {
   outpoint: { txid: string; vout: number; value_sats: number };
   signal_bytes: string;
   steps: { unsigned_hex: string; txid: string; fee_sats: number }[];
+  /** Set where it is a spend that announces nothing, and what for. */
+  purpose?: SpendPurpose;
   /** In a blinded cohort: which answer its leaves are of. */
   opportunity_id?: string;
   /** The own updates that it announces. */
@@ -196,6 +200,8 @@ export interface MemberSession extends SessionFacts {
     /** Its secret nonce is gone; it can never be signed. */
     | { name: 'lost' };
   checked_at: number;
+  /** Of a spend: the complete transaction (hex), once it was told. */
+  transaction?: string;
   /** How its outpoint was spent, six deep in the wallet's own view. */
   settled: { txid: string; announced: boolean } | null;
 }

@@ -373,9 +373,14 @@ export function answer(cohort: Cohort, member: Member, { message }: Sent): Messa
         body: {
           session_id: body.session_id,
           beacon_address: body.beacon_address,
-          nonce_points: drawNonces(member, keySetOf(cohort), body),
+          nonce_points: drawNonces(member, keySetOf(cohort), body, body.pending_beacon_signal),
         },
       };
+    }
+    case 'authorize_spend_request': {
+      const { session_id, beacon_address, pending_spend } = message.body;
+      const nonce_points = drawNonces(member, keySetOf(cohort), { session_id }, pending_spend);
+      return { type: 'nonce', body: { session_id, beacon_address, nonce_points } };
     }
     case 'aggregated_nonce': {
       const { body } = message;

@@ -60,9 +60,10 @@ const split = (nonce: Bytes): [string, string] => [toHex(nonce.slice(0, 33)), to
 export function drawNonces(
   member: Member,
   keySet: KeySet,
-  request: Body<'authorize_beacon_signal_request'>,
+  { session_id }: { session_id: string },
+  psbts: string[],
 ): [string, string][] {
-  const nonces = request.pending_beacon_signal.map(psbt =>
+  const nonces = psbts.map(psbt =>
     walletMusig.newNonce({
       secretKey: member.secret,
       publicKey: fromHex(member.pk),
@@ -71,8 +72,8 @@ export function drawNonces(
       random32: draw(`random ${randomness++}`),
     }),
   );
-  member.nonces.set(request.session_id, nonces);
-  member.steps.set(request.session_id, request.pending_beacon_signal);
+  member.nonces.set(session_id, nonces);
+  member.steps.set(session_id, psbts);
   return nonces.map(nonce => split(nonce.publicNonce));
 }
 

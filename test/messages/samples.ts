@@ -37,6 +37,15 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
     policy: { type: 'keypath' },
     attempt: 1,
   },
+  authorize_spend_request: {
+    ...session,
+    round: 1,
+    attempt: 1,
+    purpose: 'cancel',
+    to: address,
+    pending_spend: ['cHNidP8='],
+  },
+  spend_status: { ...session, purpose: 'cancel', txid: hash('tx'), transactions: ['00'] },
   cohort_set_ack: { beacon_address: address, attempt: 1, sig },
   cohort_ready: {
     advert_id: 'demo-1',

@@ -10,6 +10,7 @@ import type {
   DaemonStatus,
   EvidenceSummary,
   RoundDetail,
+  SpendSummary,
 } from '../../src/operator/api.ts';
 import { OperatorError } from '../../src/operator/api.ts';
 
@@ -135,6 +136,19 @@ export const transcript: Transcript = {
   envelopes: [{}],
 };
 
+const spend: SpendSummary = {
+  session_id: COHORT,
+  purpose: 'cancel',
+  to: 'bcrt1pexample',
+  outpoint: { txid: COHORT, vout: 1, value_sats: 100_000 },
+  fee_sats: 222,
+  txid: COHORT,
+  status: 'nonces',
+  heard: 0,
+  members: 3,
+  hex: null,
+};
+
 /** An api that answers the same every time, and keeps what it was asked. */
 export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { api: AggregatorApi; asked: unknown[][] } {
   const asked: unknown[][] = [];
@@ -159,6 +173,8 @@ export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { ap
     roundShow: answer('roundShow', round),
     evidenceList: answer('evidenceList', [kept]),
     evidenceExport: answer('evidenceExport', transcript),
+    spendList: answer('spendList', [spend]),
+    spendStart: answer('spendStart', spend),
     roundOpen: async () => {
       throw new OperatorError('wrong_phase', 'no cohort is formed');
     },

@@ -23,6 +23,8 @@ const VETO_CODES = Object.keys({
   wrong_session_id: true,
   wrong_steps: true,
   psbt_invalid: true,
+  destination_not_agreed: true,
+  nothing_to_cancel: true,
   wrong_output_script: true,
   fee_over_cap: true,
   transaction_not_ours: true,

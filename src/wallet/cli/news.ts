@@ -47,7 +47,9 @@ export function describeNews(
       return `asked for updates: answered with ${plural(updates, 'update')} for ${plural(news.entries.length, 'DID')}`;
     }
     case 'session_checked': {
-      const { session_id, round, attempt, updates, steps } = news.session;
+      const { session_id, round, attempt, updates, steps, purpose } = news.session;
+      if (purpose !== undefined)
+        return `request checked: a ${purpose} of ${sats(news.session.outpoint.value_sats)}, session ${shortId(session_id)}`;
       const fee = Math.max(...steps.map(step => step.fee_sats));
       return `request checked: round ${round}, attempt ${attempt}, session ${shortId(session_id)}, ${plural(updates.length, 'own update')}, fee at most ${sats(fee)}`;
     }
@@ -78,6 +80,12 @@ export function describeNews(
     case 'agg_nonce_received':
     case 'transactions_told':
       return null;
+    case 'spend_told':
+      return `a spend of the beacon that announces nothing is complete (session ${shortId(news.session_id)})`;
+    case 'release_agreed':
+      return news.to === null
+        ? 'the money of the beacon stays where it is'
+        : `agreed that the money of the beacon goes to ${news.to} when it is given up`;
     case 'signal_lingers':
       return news.step === 0
         ? null

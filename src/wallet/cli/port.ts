@@ -16,6 +16,7 @@ export const localPort = (wallet: Api): WalletPort => ({
   ready: cohort => wallet.ready(cohort),
   leave: cohort => wallet.leave(cohort),
   rebind: cohort => wallet.rebind(cohort),
+  release: request => wallet.release(request),
   createDid: request => wallet.createDid(request),
   register: request => wallet.register(request),
   update: request => wallet.update(request),

@@ -50,6 +50,7 @@ export function remotePort(socket: string): WalletPort {
     join: request => ask('join', request),
     ready: cohort => ask('ready', cohort),
     leave: cohort => ask('leave', cohort),
+    release: request => ask('release', request),
     rebind: cohort => ask('rebind', cohort),
     createDid: request => ask('createDid', request),
     register: request => ask('register', request),

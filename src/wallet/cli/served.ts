@@ -39,6 +39,7 @@ const didRequest = z.strictObject({
   name: text.optional(),
   singleton: z.boolean().optional(),
 });
+const releaseRequest = z.strictObject({ cohort: text, to: text.nullable() });
 const registerRequest = z.strictObject({ did: text, cohort: text, disclose: z.boolean().optional() });
 const viaSingleton = {
   via: z.literal('singleton').optional(),
@@ -132,6 +133,7 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
     ready: async params => port.ready(take(named('cohort'), params)),
     leave: async params => port.leave(take(named('cohort'), params)),
     rebind: async params => port.rebind(take(named('cohort'), params)),
+    release: async params => port.release(take(releaseRequest, params)),
     createDid: async params => port.createDid(defined(take(didRequest, params))),
     register: async params => port.register(defined(take(registerRequest, params))),
     update: async params => port.update(defined(take(updateRequest, params))),

@@ -204,6 +204,7 @@ export function fakeWallet(answers: Partial<Wallet> = {}): FakeWallet {
     ready: noted('ready', answers.ready),
     leave: noted('leave', answers.leave),
     rebind: noted('rebind', answers.rebind),
+    release: noted('release', answers.release),
     createDid: noted('createDid', answers.createDid),
     register: noted('register', answers.register),
     update: noted('update', answers.update),

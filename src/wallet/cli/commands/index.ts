@@ -15,6 +15,7 @@ import { publish } from './publish.ts';
 import { rebind } from './rebind.ts';
 import { recovery } from './recovery.ts';
 import { register } from './register.ts';
+import { release } from './release.ts';
 import { resolve } from './resolve.ts';
 import { restore } from './restore.ts';
 import { run } from './run.ts';
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   register,
   update,
   announce,
+  release,
   funding,
   run,
   compose,

@@ -1,0 +1,225 @@
+import { describe, expect, test } from 'vitest';
+import { buildSpend, parseTx, scriptToAddress } from '../../../src/bitcoin/index.ts';
+import { toHex } from '../../../src/crypto/index.ts';
+import { type Body, NO_SIGNAL, sessionId, type Terms } from '../../../src/messages/index.ts';
+import { drawHex } from '../../cohort/members.ts';
+import { partsOf, psbtOf } from './forge.ts';
+import { lied, sign, threeDids } from './given.ts';
+import type { Liar, Outpoint } from './liar.ts';
+import { sentOf, updateState } from './wallet.ts';
+
+type Spend = Body<'authorize_spend_request'>;
+
+const ELSEWHERE = scriptToAddress(`5120${drawHex('another key')}`, 'regtest')!;
+const REFUND: Partial<Terms> = { refund: { address: ELSEWHERE, delay_blocks: 1_008 } };
+
+interface Parts {
+  outpoint: Outpoint;
+  purpose?: Spend['purpose'];
+  to?: string;
+  fee?: number;
+  delay?: number;
+  attempt?: number;
+}
+
+function resealed(liar: Liar, body: Spend, outpoint: Outpoint, txid: string): Spend {
+  const id = sessionId({
+    cohort: liar.cohort,
+    round: body.round,
+    attempt: body.attempt,
+    outpoint: `${outpoint.txid}:${outpoint.vout}`,
+    transactions: [txid],
+    participant_pubkeys: liar.keys,
+    signal_bytes: NO_SIGNAL,
+  });
+  return { ...body, session_id: toHex(id) };
+}
+
+function request(
+  liar: Liar,
+  { outpoint, purpose = 'cancel', to = liar.address, fee = 222, delay, attempt = 1 }: Parts,
+) {
+  const script = to === liar.address ? liar.script : `5120${drawHex('another key')}`;
+  const built = buildSpend({
+    prevout: outpoint,
+    scriptHex: liar.script,
+    toHex: script,
+    feeSats: fee,
+    ...(delay === undefined ? {} : { delayBlocks: delay }),
+  });
+  const body: Spend = {
+    session_id: drawHex('set below'),
+    beacon_address: liar.address,
+    round: 1,
+    attempt,
+    purpose,
+    to,
+    pending_spend: [built.psbt],
+  };
+  return resealed(liar, body, outpoint, built.txid);
+}
+
+const ask = (liar: Liar, body: Spend) => liar.say({ type: 'authorize_spend_request', body });
+
+/** The whole ceremony with a spend: what the wallet sent, if it signed. */
+function signSpend(liar: Liar, body: Spend) {
+  const [nonce] = sentOf(ask(liar, body), 'nonce');
+  if (!nonce) return null;
+  const about = { ...body, signal_bytes: NO_SIGNAL } as unknown as Parameters<Liar['aggregated']>[0];
+  const outcome = liar.say(liar.aggregated(about, nonce.nonce_points[0]!));
+  return sentOf(outcome, 'signal_authorization')[0] ?? null;
+}
+
+const code = (outcome: ReturnType<typeof ask>) => sentOf(outcome, 'veto').map(veto => veto.code);
+
+describe('a request to cancel', () => {
+  test('the open session’s output is signed, stays the only thing beside that session, and settles it', async () => {
+    const given = await threeDids({ frequency: { interval: 60, min_interval: 0, pending_updates: 1 } });
+    const { liar, wallet, world, outpoint, one, good } = given;
+    sign(given, good);
+    expect(updateState(wallet, one.did)).toEqual(['locked']);
+    const body = request(liar, { outpoint });
+    const authorization = signSpend(liar, body);
+    expect(authorization?.sig).toHaveLength(1);
+    // Signing a cancel unlocks nothing: another signal of that output is as forbidden as before.
+    const other = liar.request({ ...given.parts, updates: {}, seed: drawHex('other'), attempt: 2 });
+    expect(sentOf(liar.ask(other), 'veto')).toMatchObject([{ code: 'open_session' }]);
+    expect(updateState(wallet, one.did)).toEqual(['locked']);
+
+    const hex = liar.complete({ ...good, pending_beacon_signal: body.pending_spend }, authorization!);
+    const told = liar.say({
+      type: 'spend_status',
+      body: {
+        session_id: body.session_id,
+        beacon_address: liar.address,
+        purpose: 'cancel',
+        txid: parseTx(hex).txid,
+        transactions: [hex],
+      },
+    });
+    expect(told.effects).toEqual([{ type: 'broadcast', hex }]);
+    world.chain.mine(6);
+    wallet.look(liar.cohort);
+    expect(wallet.beacon(liar.cohort).sessions.get(good.session_id)?.settled).toMatchObject({ announced: false });
+    expect(updateState(wallet, one.did)).toEqual(['returned']);
+    const fresh = world.chain.view(liar.script).utxos.find(utxo => utxo.txid === parseTx(hex).txid)!;
+    const again = sign(given, liar.request({ ...given.parts, outpoint: fresh, round: 2 }));
+    expect(again.authorization.sig).toHaveLength(1);
+  });
+
+  test('is answered as before when it comes again', async () => {
+    const given = await threeDids();
+    sign(given, given.good);
+    const body = request(given.liar, { outpoint: given.outpoint });
+    const first = sentOf(ask(given.liar, body), 'nonce');
+    expect(sentOf(ask(given.liar, body), 'nonce')).toEqual(first);
+  });
+
+  test('an output that no session was about is refused: it would only cost fees', async () => {
+    const { liar, outpoint } = await threeDids();
+    expect(code(ask(liar, request(liar, { outpoint })))).toEqual(['nothing_to_cancel']);
+  });
+
+  test('in any other shape is refused, and no nonce is sent', async () => {
+    const given = await threeDids(REFUND);
+    sign(given, given.good);
+    const { liar, outpoint } = given;
+    const good = request(liar, { outpoint });
+    const forged = (change: (parts: ReturnType<typeof partsOf>) => Partial<ReturnType<typeof partsOf>>): Spend => {
+      const parts = partsOf({ ...given.good, pending_beacon_signal: good.pending_spend });
+      return { ...good, pending_spend: [psbtOf({ ...parts, ...change(parts) })] };
+    };
+    const wrong: [string, Spend, string][] = [
+      ['another address', { ...good, beacon_address: ELSEWHERE }, 'wrong_address'],
+      ['another session id', { ...good, session_id: drawHex('x') }, 'wrong_session_id'],
+      ['another round', { ...good, round: 2 }, 'wrong_session_id'],
+      ['another attempt', { ...good, attempt: 2 }, 'wrong_session_id'],
+      ['a fee over the cap', request(liar, { outpoint, fee: 2_001 }), 'fee_over_cap'],
+      ['money elsewhere', request(liar, { outpoint, to: ELSEWHERE }), 'destination_not_agreed'],
+      [
+        'a lie about where',
+        { ...request(liar, { outpoint, to: ELSEWHERE }), to: liar.address },
+        'transaction_not_ours',
+      ],
+      ['another value', request(liar, { outpoint: { ...outpoint, value_sats: 99_999 } }), 'outpoint_value'],
+      ['a delay', request(liar, { outpoint, delay: 1_008 }), 'transaction_not_ours'],
+      ['no PSBT', { ...good, pending_spend: ['cHNidP8='] }, 'psbt_invalid'],
+      ['a lock time', forged(() => ({ locktime: 1 })), 'transaction_not_ours'],
+      ['another version', forged(() => ({ version: 1 })), 'transaction_not_ours'],
+      [
+        'signal bytes',
+        forged(({ outputs }) => ({ outputs: [...outputs, { script_hex: `6a20${drawHex('bytes')}`, value_sats: 0 }] })),
+        'transaction_not_ours',
+      ],
+    ];
+    for (const [what, body, expected] of wrong) {
+      const outcome = ask(liar, body);
+      expect([what, code(outcome)]).toEqual([what, [expected]]);
+      expect(sentOf(outcome, 'nonce')).toEqual([]);
+    }
+  });
+});
+
+describe('a request to move', () => {
+  const move = (liar: Liar, outpoint: Outpoint) => request(liar, { outpoint, purpose: 'move', to: ELSEWHERE });
+
+  test('is signed only to where the person agreed, and not while a session is open', async () => {
+    const given = await threeDids();
+    const { liar, wallet, outpoint } = given;
+    expect(code(ask(liar, move(liar, outpoint)))).toEqual(['destination_not_agreed']);
+    expect(wallet.feed({ type: 'agree_release', cohort: liar.cohort, to: 'bc1qnothere' }).refused).toMatch(
+      /no address/,
+    );
+    wallet.feed({ type: 'agree_release', cohort: liar.cohort, to: ELSEWHERE });
+    sign(given, given.good);
+    expect(code(ask(liar, move(liar, outpoint)))).toEqual(['open_session']);
+  });
+
+  test('is signed once that is agreed; taken back, it is not', () => {
+    const { liar, wallet, outpoint } = lied();
+    wallet.feed({ type: 'agree_release', cohort: liar.cohort, to: ELSEWHERE });
+    expect(signSpend(liar, move(liar, outpoint))?.sig).toHaveLength(1);
+    wallet.feed({ type: 'agree_release', cohort: liar.cohort, to: null });
+    const next = request(liar, { outpoint, purpose: 'move', to: ELSEWHERE, attempt: 2 });
+    expect(code(ask(liar, next))).toEqual(['destination_not_agreed']);
+    const gone = request(liar, { outpoint: { ...outpoint, vout: 5 }, purpose: 'move', to: ELSEWHERE, attempt: 3 });
+    wallet.feed({ type: 'agree_release', cohort: liar.cohort, to: ELSEWHERE });
+    expect(code(ask(liar, gone))).toEqual(['outpoint_unknown']);
+  });
+});
+
+describe('a request for a refund', () => {
+  const deposit = { txid: drawHex('not broadcast yet'), vout: 0, value_sats: 70_000 };
+  const refund = (liar: Liar, delay = 1_008, to = ELSEWHERE) =>
+    request(liar, { outpoint: deposit, purpose: 'refund', to, delay });
+
+  test('is signed to the address in the terms after their delay, kept, and not published', () => {
+    const { liar, wallet } = lied(REFUND);
+    const body = refund(liar);
+    const authorization = signSpend(liar, body);
+    const hex = liar.complete(
+      { pending_beacon_signal: body.pending_spend } as Parameters<Liar['complete']>[0],
+      authorization!,
+    );
+    const told = liar.say({
+      type: 'spend_status',
+      body: {
+        session_id: body.session_id,
+        beacon_address: liar.address,
+        purpose: 'refund',
+        txid: parseTx(hex).txid,
+        transactions: [hex],
+      },
+    });
+    expect(told.effects).toEqual([]);
+    expect(wallet.beacon(liar.cohort).sessions.get(body.session_id)?.transaction).toBe(hex);
+  });
+
+  test('with another delay or address, or without one in the terms, is refused', () => {
+    const { liar } = lied(REFUND);
+    expect(code(ask(liar, refund(liar, 1_007)))).toEqual(['transaction_not_ours']);
+    expect(code(ask(liar, refund(liar, 1_008, liar.address)))).toEqual(['destination_not_agreed']);
+    const without = lied();
+    expect(code(ask(without.liar, refund(without.liar, 0)))).toEqual(['destination_not_agreed']);
+  });
+});
