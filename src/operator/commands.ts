@@ -142,6 +142,18 @@ export const TERM_FLAGS: Readonly<
     help: 'last; or first, for demonstration off mainnet.',
   },
   policy: { path: 'policy.type', reads: 'text', value: 'POLICY', help: 'keypath.' },
+  'refund-address': {
+    path: 'refund.address',
+    reads: 'text',
+    value: 'ADDRESS',
+    help: 'Where stranded money goes back to; members sign that before a deposit is broadcast.',
+  },
+  'refund-delay': {
+    path: 'refund.delay_blocks',
+    reads: 'integer',
+    value: 'BLOCKS',
+    help: 'How old an output has to be before it can go back so.',
+  },
   admission: { path: 'admission', reads: 'text', value: 'WHO', help: 'open, allowlist or invite.' },
   'unproven-dids': { path: 'unproven_dids', reads: 'yes', help: 'Take DIDs without proof of control.' },
   communication: {

@@ -362,6 +362,36 @@ async function failures(): Promise<{ scene: Scene; json: Json }> {
   };
 }
 
+/** A ladder of fees that is signed by one of two, and the cancel that closes it. */
+async function spends(): Promise<{ scene: Scene; json: Json }> {
+  const offer = await newOffer('vectors-spends', { fee_ladder: { steps: 3, factor: 2, blocks: 6 } });
+  const scene = newScene(offer, ['ada', 'bob']);
+  const { cohort, world } = scene;
+  const [ada, bob] = scene.wallets as [Wallet, Wallet];
+  form(scene);
+  const one = newOwned(scene, ada, 'one');
+  register(scene, ada, one);
+  await submit(scene, ada, one);
+  const { transport } = bob.membership(cohort);
+  deliver(scene, envelope => envelope.type === 'aggregated_nonce' && envelope.to === transport);
+  world.now += 7_200;
+  scene.aggregator.mail = [];
+  scene.aggregator.feed({ type: 'start_spend', purpose: 'cancel' });
+  deliver(scene);
+  mine(scene, 6);
+  return {
+    scene,
+    json: {
+      note: NOTE,
+      keys: keysOf(scene),
+      controllers: { one: controllerOf(one) },
+      advert: offer.event,
+      cohort: cohortFacts(scene),
+      messages: scene.transcript.map(envelope => ({ envelope })),
+    },
+  };
+}
+
 /** One message in every dress. */
 function dresses(scene: Scene): Json {
   const envelope = scene.transcript.find(sent => sent.type === 'opt_in')!;
@@ -387,6 +417,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
   const pull = await pullCas();
   const blind = await blinded();
   const failed = await failures();
+  const spent = await spends();
   return {
     files: {
       'advert.json': advertVectors(push.offer),
@@ -394,6 +425,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       'pull-cas.json': pull.json,
       'blinded.json': blind.json,
       'failures.json': failed.json,
+      'spends.json': spent.json,
       'envelopes.json': dresses(push.scene),
     },
     scenes: {
@@ -401,6 +433,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       'pull-cas': pull.scene.transcript,
       blinded: blind.scene.transcript,
       failures: failed.scene.transcript,
+      spends: spent.scene.transcript,
     },
   };
 }
