@@ -24,6 +24,7 @@ const PURE_FILES = [
   'rounds',
   'signer',
   'singleton',
+  'spend',
   'state',
 ].map(name => `wallet/${name}.ts`);
 /** Pure, although they stand in edge rooms: codecs of the wire. */
