@@ -54,6 +54,8 @@ export interface Config {
   /** What an advert says unless it is told otherwise; `expires_in` in seconds from its publication. */
   advert: AdvertTerms & { expires_in: number };
   admission: { invites: string[]; allowlist: string[] };
+  /** What strangers and members may cost, as in the template of the configuration; the defaults if left out. */
+  limits?: Settings['limits'];
   profile: { name: string; about: string };
   /**
    * Where announcement maps of CAS beacons are published: the RPC address of an IPFS node (Kubo). Left out: nowhere. Absent
@@ -205,7 +207,7 @@ function assemble(
   settings: Settings,
   read: { relays: string[]; password: string | null; invites: string | null },
 ): Config {
-  const { network, mainnet, state_dir, identity, chain, advert, admission, profile, cas, log } = settings;
+  const { network, mainnet, state_dir, identity, chain, advert, admission, limits, profile, cas, log } = settings;
   return {
     network,
     mainnet,
@@ -216,6 +218,7 @@ function assemble(
     chain: chain.backend === 'esplora' ? chain : bitcoindOf(chain, read.password),
     advert,
     admission: { invites: [...admission.invites, ...linesOf(read.invites)], allowlist: admission.allowlist },
+    limits,
     profile,
     cas,
     log,

@@ -6,6 +6,7 @@ import { curve } from '#curve';
 import { bitcoindChain, type Chain, esploraChain, requireNetwork } from './chain/index.ts';
 import type { CohortState } from './cohort/index.ts';
 import { readSecretFile } from './config/files.ts';
+import { DEFAULT_LIMITS } from './config/limits.ts';
 import type { Config } from './config.ts';
 import { createPublisher, kuboStore } from './content/index.ts';
 import { type Bytes, isHex, sha256, toHex, utf8 } from './crypto/index.ts';
@@ -37,6 +38,8 @@ import {
   introduction,
   nextAdvert,
 } from './shell/adverts.ts';
+import { createDoor } from './shell/door.ts';
+import { createDrops } from './shell/drops.ts';
 import { evidenceSummaries, exportedTranscript } from './shell/evidence.ts';
 import { createEye } from './shell/eye.ts';
 import { keepHearing } from './shell/hearing.ts';
@@ -202,7 +205,10 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       orFail(host.tick);
     },
   });
+  const drops = createDrops(log);
   const host = createHost({
+    door: createDoor(config.limits ?? DEFAULT_LIMITS, now),
+    drops,
     store,
     mail,
     chain,
@@ -243,8 +249,9 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     seen: store.hasSeen,
     now,
     maxSkew: MAX_SKEW,
-    deliver: (event: NostrEvent) => orFail(() => host.deliver(event)),
-    onDrop: (reason, event, relay) => log('debug', 'dropped on arrival', { reason, relay, event: event?.id ?? null }),
+    deliver: (event: NostrEvent, relay: string) => orFail(() => host.deliver(event, relay)),
+    // What carries no event was signed by nobody: it is the relay's doing.
+    onDrop: (reason, event, relay) => drops.count(reason, event?.pubkey ?? relay, { relay, event: event?.id ?? null }),
     onCaughtUp: listen,
     log,
   });
@@ -360,6 +367,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
         })),
         hearing: hearing.isHearing(),
         chain: { kind: chain.kind, height: tip?.height ?? null, reachable: tip !== null },
+        dropped: drops.counts(),
         cohorts: host.states().map(summary),
       };
     },

@@ -43,6 +43,7 @@ const PURE_EXCEPTIONS = [
   'nostr/advert.ts',
   'nostr/json.ts',
   'nostr/bounded.ts',
+  'nostr/pow.ts',
 ];
 /** Where Node's own curve and hasher may be: chosen by the `#curve` and `#hasher` imports, never imported by name. */
 const NODE_ONLY = ['crypto/curve-tiny.ts', 'smt/hasher-native.ts'];

@@ -9,6 +9,9 @@ import { signalHistory } from './evidence.ts';
 import type { ControlResult, Decision, Effect } from './inputs.ts';
 import type { Beacon, CohortState, ControlCheck, EnvelopeOf, Registration } from './state.ts';
 
+/** Registrations of one member whose control is being checked at a time. */
+const MAX_CHECKS = 256;
+
 /** Seed B6: a DID for which the member wants a leaf and proofs. Control of it is checked against the chain first. */
 export function decideRegistration(
   state: CohortState,
@@ -54,6 +57,9 @@ export function decideRegistration(
   if (!readable)
     return refuse(envelope, 'invalid_did', 'control of a did:btc1 identifier cannot be proven', 'body.did');
   if (beacon.checks.has(envelope.id)) return nothing;
+  // Each holds a sidecar and asks the chain: a member that sends them faster than they are checked waits for its own.
+  if ([...beacon.checks.values()].filter(check => check.member === member).length >= MAX_CHECKS)
+    return refuse(envelope, 'queue_full', `${MAX_CHECKS} registrations of this member are being checked`, 'body.did');
   return accept([
     {
       type: 'registration_received',

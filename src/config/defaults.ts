@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { DEFAULT_LIMITS } from './limits.ts';
 
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
@@ -68,6 +69,7 @@ export function defaultSettings({
       expires_in,
     },
     admission: { invites: [], allowlist: [] },
+    limits: { ...DEFAULT_LIMITS },
     profile: { name: 'did:btcr2 aggregator', about: 'Announces did:btcr2 updates for cohorts of wallets.' },
     cas: {},
     log: { level: 'info', format: isTty ? 'text' : 'json' },

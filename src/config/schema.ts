@@ -53,6 +53,13 @@ export const settingsSchema = z.strictObject({
     invites_file: path.optional(),
     allowlist: z.array(xOnlyKey).max(10_000),
   }),
+  limits: z.strictObject({
+    strangers_per_minute: z.int().min(1).max(100_000),
+    strangers_per_relay: z.int().min(1).max(100_000),
+    refusals_per_minute: z.int().min(1).max(100_000),
+    member_per_minute: z.int().min(1).max(1_000_000),
+    member_mb_per_day: z.int().min(1).max(1_000_000),
+  }),
   profile: z.strictObject({ name: plainText(100).min(1), about: plainText(1000) }),
   cas: z.strictObject({ kubo_url: httpUrl.optional() }),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']), format: z.enum(['text', 'json']) }),

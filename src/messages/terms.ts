@@ -72,6 +72,11 @@ export const termsSchema = z
     /** Whether DIDs are taken without proof of control. */
     unproven_dids: z.boolean(),
     communication: z.array(scheme).min(1).max(3),
+    /**
+     * Leading zero bits (NIP-13) that the event of an opt-in or a rebind needs; none if left out. Left out and not 0, so
+     * that terms from before it keep their hash.
+     */
+    pow_bits: z.int().min(1).max(20).optional(),
     /** The aggregator's key for this cohort: every directed message goes to it and comes from it. */
     transport_key: xOnlyKey,
     /** Where messages reach the aggregator: `nostr:nprofile1…` of the transport key with its relays. */

@@ -63,6 +63,9 @@ function readChunk(text: string): Chunk | null | undefined {
   }
 }
 
+/** Whether a text is meant as a part of a longer one. */
+export const isChunk = (text: string): boolean => readChunk(text) !== undefined;
+
 export interface ChunkLimits {
   /** Open sets of one sender; its oldest makes room for a new one. */
   readonly setsPerSender: number;

@@ -16,6 +16,7 @@ import {
 } from './event.ts';
 import { isRecord, parseJson } from './json.ts';
 import { conversationKey, decrypt, encrypt, MAX_PLAINTEXT_BYTES, paddedLength } from './nip44.ts';
+import { withWork } from './pow.ts';
 import { DIRECTED_KIND, EVENT_OVERHEAD, type Outgoing } from './wrap.ts';
 
 /** The kind of a gift wrap, and of the seal in it (NIP-59). */
@@ -94,7 +95,7 @@ export function wrapGift(message: Outgoing): NostrEvent[] {
   });
 }
 
-function wrapSeal(seal: NostrEvent, { to, createdAt, expiration, random }: Outgoing): NostrEvent {
+function wrapSeal(seal: NostrEvent, { to, createdAt, expiration, random, work }: Outgoing): NostrEvent {
   let key = random(32);
   while (!curve.isSecretKey(key)) key = random(32);
   try {
@@ -105,7 +106,7 @@ function wrapSeal(seal: NostrEvent, { to, createdAt, expiration, random }: Outgo
       ['p', to],
       ['expiration', String(created_at + (expiration - createdAt) + BACKDATED)],
     ];
-    return signEvent({ kind: GIFT_WRAP_KIND, created_at, tags, content }, key, random(32));
+    return signEvent(withWork({ kind: GIFT_WRAP_KIND, created_at, tags, content }, key, work), key, random(32));
   } finally {
     key.fill(0);
   }

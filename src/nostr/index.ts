@@ -1,5 +1,6 @@
 // Without websocket-node.ts, which does not go into browsers: programs on Node import `nodeSocket` from there.
 export * from './auth.ts';
+export * from './bounded.ts';
 export * from './chunk.ts';
 export { type ConnectionOptions, connectRelay, type RelayConnection, type RelayState } from './connection.ts';
 export * from './event.ts';

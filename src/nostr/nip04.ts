@@ -4,6 +4,7 @@ import { curve } from '#curve';
 import { type Bytes, fromHex, isHex, utf8 } from '../crypto/index.ts';
 import { splitText } from './chunk.ts';
 import { EventError, isWellFormed, LIMITS, type NostrEvent, signEvent, tagValues, xOnlyOf } from './event.ts';
+import { withWork } from './pow.ts';
 import { EVENT_OVERHEAD, type Outgoing, type Unwrapped } from './wrap.ts';
 
 /** The kind of a NIP-04 message. */
@@ -76,7 +77,8 @@ export function wrapNip04(message: Outgoing): NostrEvent[] {
   const limit = Math.min(message.limit ?? NIP04_LIMIT, NIP04_LIMIT);
   return splitText(message.plaintext, limit, random(16)).map(part => {
     const content = encryptNip04(part, from, to, random(16));
-    return signEvent({ kind: NIP04_KIND, created_at: createdAt, tags, content }, from, random(32));
+    const event = { kind: NIP04_KIND, created_at: createdAt, tags, content };
+    return signEvent(withWork(event, from, message.work), from, random(32));
   });
 }
 

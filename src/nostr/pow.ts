@@ -1,4 +1,5 @@
-import { eventId, type UnsignedEvent } from './event.ts';
+import type { Bytes } from '../crypto/index.ts';
+import { EventError, eventId, type UnsignedEvent, xOnlyOf } from './event.ts';
 
 /** Proof of work in an event id, in leading zero bits (NIP-13). */
 export function powOf(id: string): number {
@@ -22,4 +23,19 @@ export function minePow(event: UnsignedEvent, bits: number, maxTries = 2 ** 26):
     if (powOf(eventId(candidate)) >= bits) return candidate;
   }
   return null;
+}
+
+/** Whether an event's id has so many leading zero bits. A `nonce` tag that promises less is luck, and counts all the same. */
+export const hasWork = (id: string, bits: number): boolean => bits === 0 || powOf(id) >= bits;
+
+/**
+ * An event of `secret`'s key that carries `bits` of work, to be signed as it is; itself for none. Throws EventError where
+ * it could not be found, which is next to impossible for 20 bits or less.
+ */
+export function withWork(event: Omit<UnsignedEvent, 'pubkey'>, secret: Bytes, bits = 0): Omit<UnsignedEvent, 'pubkey'> {
+  if (bits === 0) return event;
+  const mined = minePow({ ...event, pubkey: xOnlyOf(secret) }, bits);
+  if (mined === null) throw new EventError(`no proof of work of ${bits} bits was found`);
+  const { pubkey: _, ...rest } = mined;
+  return rest;
 }

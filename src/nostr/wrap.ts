@@ -2,6 +2,7 @@ import { type Bytes, hmacSha256, isHex, toHex, utf8 } from '../crypto/index.ts';
 import { splitText } from './chunk.ts';
 import { EventError, LIMITS, type NostrEvent, signEvent, tagValues, xOnlyOf } from './event.ts';
 import { conversationKey, decrypt, encrypt, MAX_PLAINTEXT_BYTES, paddedLength } from './nip44.ts';
+import { withWork } from './pow.ts';
 
 /** The kind of a directed message. */
 export const DIRECTED_KIND = 8252;
@@ -29,6 +30,8 @@ export interface Outgoing {
   readonly random: (length: number) => Bytes;
   /** Plaintext bytes in one event; `PLAINTEXT_LIMIT` if left out. See `plaintextLimit`. */
   readonly limit?: number;
+  /** Leading zero bits of each event's id (NIP-13); 0 if left out. Each bit doubles the time, in which nothing else runs. */
+  readonly work?: number;
 }
 
 export type Unwrapped =
@@ -62,7 +65,8 @@ export function wrapMessage(message: Outgoing): NostrEvent[] {
   const limit = Math.min(message.limit ?? PLAINTEXT_LIMIT, PLAINTEXT_LIMIT);
   return splitText(message.plaintext, limit, random(16)).map(part => {
     const content = encrypt(part, key, random(32));
-    return signEvent({ kind: DIRECTED_KIND, created_at: createdAt, tags, content }, from, random(32));
+    const event = { kind: DIRECTED_KIND, created_at: createdAt, tags, content };
+    return signEvent(withWork(event, from, message.work), from, random(32));
   });
 }
 

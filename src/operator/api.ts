@@ -63,6 +63,8 @@ export interface DaemonStatus {
   relays: { url: string; connected: boolean; pending: number; error: string | null }[];
   hearing: boolean;
   chain: { kind: string; height: number | null; reachable: boolean };
+  /** How many of what arrived since the start changed nothing and were not answered, by reason. */
+  dropped: Readonly<Record<string, number>>;
   cohorts: CohortSummary[];
 }
 

@@ -110,6 +110,12 @@ export const TERM_FLAGS: Readonly<
     value: 'SATS',
     help: 'Price of an announcement.',
   },
+  'pow-bits': {
+    path: 'pow_bits',
+    reads: 'integer',
+    value: 'N',
+    help: 'Proof of work that an opt-in needs (NIP-13): 16 take about a second.',
+  },
   'price-text': { path: 'financials.text', reads: 'text', value: 'TEXT', help: 'How it is paid, in words.' },
   funder: {
     path: 'funder',

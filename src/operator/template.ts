@@ -81,6 +81,8 @@ flow = "push"
 privacy = "none"
 # How messages may travel: nip44_v2; also nip04 (old clients) and nip59 (gift wraps).
 communication = ["nip44_v2"]
+# Proof of work that an opt-in needs, in bits (NIP-13): 16 take a wallet about a second. None if left out.
+# pow_bits = 16
 # Most that one signal may pay to miners (${sats(number('fee_cap'))}; a signal has 154 vB).
 fee_cap = ${number('fee_cap')}
 # Who sends money to the beacon address: operator, members or anyone.
@@ -134,6 +136,16 @@ per_announcement = 0
 invites = []
 # Keys (npub, nprofile or 64 hex digits) that may let wallets in.
 allowlist = []
+
+[limits]
+# Messages of wallets without a seat: of all relays together, and of each. Bursts of ten minutes' worth pass; then they wait.
+strangers_per_minute = ${at(defaults, 'limits.strangers_per_minute')}
+strangers_per_relay = ${at(defaults, 'limits.strangers_per_relay')}
+# How many of them are answered, if the answer is no.
+refusals_per_minute = ${at(defaults, 'limits.refusals_per_minute')}
+# What one member may send: bursts of five minutes' worth of messages and a quarter of a day's megabytes pass.
+member_per_minute = ${at(defaults, 'limits.member_per_minute')}
+member_mb_per_day = ${at(defaults, 'limits.member_mb_per_day')}
 
 [profile]
 name = ${text(String(at(defaults, 'profile.name')))}

@@ -40,6 +40,12 @@ const orDash = (value: string | number | null): string => (value === null ? '–
 
 const seatsOf = ({ seats }: AdvertSummary): string => `${seats.taken} of ${seats.min}–${seats.max}`;
 
+/** Copies from several relays are no news, and not told. */
+function droppedText(dropped: DaemonStatus['dropped']): string | null {
+  const told = Object.entries(dropped).filter(([reason]) => reason !== 'duplicate');
+  return told.length === 0 ? null : told.map(([reason, count]) => `${thousands(count)} ${safeText(reason)}`).join(', ');
+}
+
 /** The answer to `status`: the daemon, its relays and its chain, then one block a cohort. */
 export function statusView(status: DaemonStatus, view: View): string {
   const { paint } = view;
@@ -57,6 +63,7 @@ export function statusView(status: DaemonStatus, view: View): string {
           : { text: `${chain.kind} does not answer`, style: 'red' },
       ],
       ['hearing', yesNo(status.hearing, 'yes', 'no: deadlines stand still until a relay is heard')],
+      ['dropped', droppedText(status.dropped)],
     ],
     paint,
   );

@@ -14,7 +14,7 @@ import {
 import type { Bytes } from '../crypto/index.ts';
 import type { EnvelopeRead, Message, Scheme } from '../messages/index.ts';
 import { readCarried } from '../nostr/carried.ts';
-import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
+import { boundedMap, type Delivered, type Log, type NostrEvent } from '../nostr/index.ts';
 import { BY_HAND } from '../store/by-hand.ts';
 import { type Batch, type OutboxItem, type Store, StoreFailed, StoreFull } from '../store/index.ts';
 import {
@@ -28,8 +28,10 @@ import {
   takenBefore,
 } from './by-hand.ts';
 import { checkControl } from './control-check.ts';
+import { type Door, hidesSender } from './door.ts';
+import type { Dropped, Drops } from './drops.ts';
 import type { Eye } from './eye.ts';
-import { type Mail, randomHex } from './mail.ts';
+import { type Mail, type Opened, randomHex } from './mail.ts';
 
 export interface HostOptions {
   store: Store;
@@ -40,6 +42,8 @@ export interface HostOptions {
   /** Unix seconds. */
   now: () => number;
   log: Log;
+  door: Door;
+  drops: Drops;
   admission: (advertId: string) => AdmissionPolicy;
   /** Signs the advert of a cohort anew, with this status; strictly later than the one before. */
   signAdvert: (state: CohortState, status: CohortState['advert']['status']) => NostrEvent;
@@ -62,8 +66,8 @@ export interface Host {
   create(input: Extract<Input, { type: 'create' }>, advert: NostrEvent): string | null;
   /** Feeds one input and does what follows from it. Returns why nothing happened, or null. */
   feed(cohort: string, input: Input): string | null;
-  /** One verified directed event. */
-  deliver(event: NostrEvent): Delivered;
+  /** One verified directed event, and the relay that it came from. Throws only what the store throws. */
+  deliver(event: NostrEvent, relay: string): Delivered;
   /** One JSON text from a file: an event, or a signed envelope. Resolves when the checks that it set off are done. */
   deliverByHand(text: string): Promise<HandIn<string>>;
   /**
@@ -93,6 +97,9 @@ const byHandKey = (cohort: string, transport: string): string => `by_hand:${coho
 
 const schemeKey = (cohort: string, transport: string): string => `scheme:${cohort}:${transport}`;
 
+/** What became of a message, and as what it counts if it was dropped. */
+type Taken = HandIn & { why?: Dropped };
+
 /** How a message came, to be answered alike. */
 interface Heard {
   from: string;
@@ -116,12 +123,15 @@ const isStoreFault = (error: unknown): boolean => error instanceof StoreFull || 
 
 /** More steps than any cascade of one input has: beyond it the core is in a loop, which must not take the others along. */
 const MAX_STEPS = 200;
+/** Answers that pass: how many are sent again as they are, and for how many seconds relays and outbox keep them. */
+const FLEETING = 2_000;
+const KEEP_FLEETING = 3_600;
 /** Seconds that an envelope may be dated ahead. */
 const MAX_SKEW = 900;
 
 /** Runs the cohorts: input → decide → one commit of everything → evolve → effects. Cohorts fail alone. */
 export function createHost(options: HostOptions): Host {
-  const { store, mail, chain, eye, random, now, log } = options;
+  const { store, mail, chain, eye, random, now, log, door, drops } = options;
   const states = new Map<string, CohortState>();
   const cohortOfTransport = new Map<string, string>();
   const views = new Map<string, ChainView>();
@@ -129,9 +139,13 @@ export function createHost(options: HostOptions): Host {
   /** Answers in words, by the message that they answer, while one that came by hand is dealt with. */
   let answeredWith: Map<string, string[]> | null = null;
   let underway = 0;
+  /** While a text from a file is dealt with: the operator brought it, and no limit of strangers holds. */
+  let isByHand = false;
   const checking = new Map<string, Promise<void>>();
   const sequences = new Map<string, number>();
   const lookups = new Map<string, Promise<void>>();
+  /** Answers that pass, by what they answer: the ids of their events. */
+  const fleeting = boundedMap<string[]>(FLEETING);
 
   for (const stream of store.streams()) {
     sequences.set(stream, Number(store.meta(`seq:${stream}`) ?? 0));
@@ -187,12 +201,14 @@ export function createHost(options: HostOptions): Host {
     const decision = decide(state, input, env(cohort));
     if ('drop' in decision) return { changed: false, drop: decision.drop };
     const events = [...decision.events];
+    const passes = isFleeting(state, decision.effects, events);
+    if (passes && !isWorthAnswer(cohort, decision.effects[0]!)) return { changed: false, drop: null };
     const batch = render(cohort, state, decision.effects, events, at, source);
     const nothing = events.length === 0 && decision.effects.length === 0;
     if (!nothing || source.eventIds)
       store.commit({
         ...batch,
-        seen: unseen(source.eventIds ?? []).map(id => ({ id, at })),
+        seen: passes ? [] : unseen(source.eventIds ?? []).map(id => ({ id, at })),
         events: events.map(event => ({ stream: cohort, type: event.type, at, body: event })),
       });
     let next = state;
@@ -219,17 +235,26 @@ export function createHost(options: HostOptions): Host {
     const meta: { key: string; value: string }[] = [];
     const batch: Batch = { meta, outbox, broadcasts: [], settleBroadcasts: [], evidence: [] };
     let seq = sequences.get(cohort) ?? 0;
+    const passes = isFleeting(state, effects, events);
+    const keep = passes ? KEEP_FLEETING : undefined;
     for (const effect of effects) {
       switch (effect.type) {
         case 'send': {
           const from = state!.advert.terms.transport_key;
           const { to, message, session, in_reply_to } = effect;
           const scheme = schemeFor(cohort, state!, to, heard);
-          const { items } = mail.seal({ from, to, cohort, message, session, in_reply_to, seq: ++seq, scheme }, at);
+          const letter = { from, to, cohort, message, session, in_reply_to, seq: ++seq, scheme, keep };
+          const { items } = mail.seal(letter, at);
           outbox.push(...items);
           if (in_reply_to !== undefined)
             answeredWith?.set(in_reply_to, [...(answeredWith.get(in_reply_to) ?? []), wordsOf(message)]);
-          if (in_reply_to !== undefined) {
+          // What was refused for its haste alone is judged anew when it comes again.
+          if (in_reply_to !== undefined && passes && !state!.transports.has(to))
+            fleeting.set(
+              answerKey(to, in_reply_to),
+              items.map(item => item.id),
+            );
+          else if (in_reply_to !== undefined && !passes) {
             const key = answerKey(to, in_reply_to);
             answers.set(key, [...(answers.get(key) ?? []), ...items.map(item => item.id)]);
           }
@@ -257,7 +282,8 @@ export function createHost(options: HostOptions): Host {
       sequences.set(cohort, seq);
       meta.push({ key: `seq:${cohort}`, value: String(seq) });
     }
-    if (heard && heard.seq !== null && heard.scheme !== null && state && state.advert.terms.communication.length > 1) {
+    const isNoted = !passes && heard && heard.seq !== null && heard.scheme !== null;
+    if (isNoted && heard.seq !== null && state && state.advert.terms.communication.length > 1) {
       const { from, scheme } = heard;
       if (heard.seq >= (lastHeard(cohort, from)?.seq ?? 0))
         meta.push({ key: schemeKey(cohort, from), value: JSON.stringify({ scheme, seq: heard.seq }) });
@@ -353,23 +379,91 @@ export function createHost(options: HostOptions): Host {
     await next;
   }
 
-  function deliver(event: NostrEvent): Delivered {
-    const to = event.tags.find(tag => tag[0] === 'p')?.[1] ?? '';
-    const cohort = cohortOfTransport.get(to);
-    if (cohort === undefined) return;
-    const outcome = take(cohort, event, to);
-    if (outcome.outcome === 'partial') return 'again';
-    if (outcome.outcome !== 'again' && 'text' in outcome)
-      log('debug', 'dropped', { cohort, event: event.id, reason: outcome.text });
+  function deliver(event: NostrEvent, relay: string): Delivered {
+    return withoutFault(event, () => enter(event, relay));
   }
 
-  function take(cohort: string, event: NostrEvent, to: string, byHand = false): HandIn {
+  /** Nothing that anybody can send throws past here: a message that finds a fault of ours is counted, logged, and gone. */
+  function withoutFault(event: NostrEvent, run: () => Delivered): Delivered {
+    try {
+      return run();
+    } catch (error) {
+      if (isStoreFault(error)) throw error;
+      drops.count('fault', event.pubkey, { event: event.id, error: messageOf(error) });
+      return undefined;
+    }
+  }
+
+  function enter(event: NostrEvent, relay: string): Delivered {
+    const to = event.tags.find(tag => tag[0] === 'p')?.[1] ?? '';
+    const cohort = cohortOfTransport.get(to);
+    if (cohort === undefined || !states.has(cohort)) return;
+    const letter = { event, relay, to, cohort };
+    if (hidesSender(event)) return pass(letter, 'wrapped', () => open(letter));
+    return pass(letter, seatOf(cohort, event.pubkey), () => open(letter));
+  }
+
+  const seatOf = (cohort: string, transport: string): { name: string } | 'stranger' => {
+    const member = states.get(cohort)?.transports.get(transport);
+    return member === undefined ? 'stranger' : { name: `${cohort} ${member}` };
+  };
+
+  interface Letter {
+    event: NostrEvent;
+    relay: string;
+    to: string;
+    cohort: string;
+  }
+
+  /** Through the door: now, later, or not at all. What was not opened is not dealt with, and may come again. */
+  function pass(letter: Letter, seat: Parameters<Door['admit']>[0]['seat'], run: () => Delivered): Delivered {
+    const { event, relay, cohort } = letter;
+    const work = states.get(cohort)!.advert.terms.pow_bits ?? 0;
+    const admitted = door.admit({ event, relay, seat, work }, () => {
+      if (!store.hasSeen(event.id)) withoutFault(event, run);
+    });
+    if (admitted === 'now') return run();
+    if (admitted === 'later') return 'again';
+    dropped(cohort, event, admitted, relay);
+    if (typeof seat === 'object' && door.mayWarn(seat.name)) warn(letter);
+    return admitted === 'no_work' ? undefined : 'again';
+  }
+
+  /** A member is not met with silence, not even one that floods: now and then it is told why nothing happens. */
+  function warn({ event, to, cohort }: Letter): void {
+    const opened = mail.open(event, to, now(), () => false);
+    if (opened.status !== 'message' || !opened.read.ok) return;
+    const { from, id } = opened.read.envelope;
+    const text = 'this member sends more than its share: slow down, and send it again later';
+    refuse(cohort, { from, id, scheme: opened.scheme }, [], {
+      type: 'rejection',
+      body: { code: 'rate_limited', text },
+    });
+  }
+
+  function open(letter: Letter): Delivered {
+    const { event, to, cohort } = letter;
     const state = states.get(cohort)!;
-    const opened = mail.open(event, to, now());
+    const opened = mail.open(event, to, now(), sender => state.transports.has(sender));
+    if (opened.status !== 'message' || !hidesSender(event)) return told(letter, take(cohort, opened));
+    return pass(letter, seatOf(cohort, opened.sender), () => told(letter, take(cohort, opened)));
+  }
+
+  /** What became of an event that a relay brought. */
+  function told({ cohort, event }: Letter, taken: Taken): Delivered {
+    if (taken.outcome === 'partial') return 'again';
+    if (taken.why) return dropped(cohort, event, taken.why, 'text' in taken ? taken.text : '');
+    // Refused for its haste: nothing was recorded, and it may come again.
+    const isMember = states.get(cohort)!.transports.has(event.pubkey);
+    return taken.outcome === 'taken' && isMember && !store.hasSeen(event.id) ? 'again' : undefined;
+  }
+
+  function take(cohort: string, opened: Opened, byHand = false): Taken {
+    const state = states.get(cohort)!;
     if (opened.status === 'partial') return { outcome: 'partial', have: opened.have, of: opened.of };
-    if (opened.status === 'drop') return { outcome: 'refused', field: 'content', text: opened.reason };
+    if (opened.status === 'drop') return { outcome: 'refused', field: 'content', text: opened.reason, why: opened.why };
     if (!state.advert.terms.communication.includes(opened.scheme))
-      return { outcome: 'refused', field: 'kind', text: `this advert does not take ${opened.scheme}` };
+      return { outcome: 'refused', field: 'kind', text: `this advert does not take ${opened.scheme}`, why: 'scheme' };
     return receive(cohort, state, opened, byHand);
   }
 
@@ -378,14 +472,15 @@ export function createHost(options: HostOptions): Host {
     state: CohortState,
     { read, eventIds, scheme }: { read: EnvelopeRead; eventIds: readonly string[]; scheme: Scheme | null },
     byHand = false,
-  ): HandIn {
-    if (!read.ok && read.code === 'drop') return refusedRead(read);
+  ): Taken {
+    if (!read.ok && read.code === 'drop') return { ...refusedRead(read), why: 'envelope' };
     const sender = read.ok ? read.envelope : (read as Extract<EnvelopeRead, { sender: unknown }>).sender;
     const isMember = state.transports.has(sender.from);
     if (byHand) rememberByHand(cohort, sender.from);
-    const known = store.answersFor(answerKey(sender.from, sender.id));
+    const key = answerKey(sender.from, sender.id);
+    const known = store.answersFor(key)?.map(answer => answer.id) ?? fleeting.get(key);
     if (known) {
-      store.requeue(known.map(answer => answer.id));
+      store.requeue(known);
       options.onStored();
       if (!read.ok) return refusedRead(read);
       const text = 'was answered before; the same answer waits to be composed';
@@ -394,7 +489,8 @@ export function createHost(options: HostOptions): Host {
     // Who asks for a seat has none yet, and must learn which field was wrong.
     const asksToEnter = sender.type === 'opt_in' || sender.type === 'rebind';
     if (!read.ok) {
-      if (!isMember && !(asksToEnter && read.code === 'invalid_message')) return refusedRead(read);
+      if (!isMember && !(asksToEnter && read.code === 'invalid_message'))
+        return { ...refusedRead(read), why: 'no_seat' };
       refuse(cohort, { ...sender, scheme }, eventIds, {
         type: 'rejection',
         body: { code: read.code, text: read.text, field: read.field },
@@ -403,9 +499,10 @@ export function createHost(options: HostOptions): Host {
     }
     const { envelope } = read;
     const heard = { from: envelope.from, scheme, seq: envelope.seq };
-    if (!isMember && !asksToEnter) return { outcome: 'refused', field: 'from', text: 'the sender has no seat' };
+    if (!isMember && !asksToEnter)
+      return { outcome: 'refused', field: 'from', text: 'the sender has no seat', why: 'no_seat' };
     if (envelope.created_at > now() + MAX_SKEW)
-      return { outcome: 'refused', field: 'created_at', text: 'dated in the future' };
+      return { outcome: 'refused', field: 'created_at', text: 'dated in the future', why: 'future' };
     if (!state.advert.event_ids.has(envelope.cohort)) {
       const text = `this transport key serves the cohort ${cohort}`;
       refuse(cohort, { ...sender, scheme }, eventIds, {
@@ -421,7 +518,9 @@ export function createHost(options: HostOptions): Host {
       { type: 'message', envelope, admission: options.admission(state.advert.terms.id) },
       { eventIds: byHand ? [...eventIds, envelope.id] : eventIds, heard },
     );
-    return drop === null ? { outcome: 'taken', message, told: [] } : { outcome: 'idle', message, text: drop };
+    return drop === null
+      ? { outcome: 'taken', message, told: [] }
+      : { outcome: 'idle', message, text: drop, why: 'undecided' };
   }
 
   /** Whoever wrote by hand is answered by hand: a file is not waited for at a relay. */
@@ -431,6 +530,15 @@ export function createHost(options: HostOptions): Host {
   }
 
   function takeByHand(text: string): HandIn {
+    isByHand = true;
+    try {
+      return takeCarried(text);
+    } finally {
+      isByHand = false;
+    }
+  }
+
+  function takeCarried(text: string): HandIn {
     const carried = readCarried(text);
     if (carried.form === 'refused') return { outcome: 'refused', field: carried.field, text: carried.text };
     if (carried.form === 'event') {
@@ -439,7 +547,7 @@ export function createHost(options: HostOptions): Host {
       if (typeof cohort !== 'string') return cohort;
       if (event.created_at > now() + MAX_SKEW)
         return { outcome: 'refused', field: 'created_at', text: 'dated in the future' };
-      return take(cohort, event, to, true);
+      return take(cohort, mail.open(event, to, now()), true);
     }
     const { read } = carried;
     const { from, to } = read.ok ? read.envelope : read.sender;
@@ -459,13 +567,42 @@ export function createHost(options: HostOptions): Host {
     sender: { from: string; id: string; scheme: Scheme | null },
     eventIds: readonly string[],
     message: Message,
-  ): void {
+  ): undefined {
     const at = now();
     const effect: Effect = { type: 'send', to: sender.from, message, in_reply_to: sender.id };
     const heard = { from: sender.from, scheme: sender.scheme, seq: null };
+    const passes = isFleeting(states.get(cohort)!, [effect], []);
+    if (passes && !isWorthAnswer(cohort, effect)) return undefined;
     const batch = render(cohort, states.get(cohort)!, [effect], [], at, { heard });
-    store.commit({ ...batch, seen: unseen(eventIds).map(id => ({ id, at })) });
+    store.commit({ ...batch, seen: passes ? [] : unseen(eventIds).map(id => ({ id, at })) });
     options.onStored();
+    return undefined;
+  }
+
+  /**
+   * Answers that change nothing and need not last: what strangers are refused, and that a member was too fast. They are
+   * kept for an hour and recorded nowhere else, so that a flood of strangers fills no disk.
+   */
+  function isFleeting(state: CohortState | null, effects: readonly Effect[], events: readonly CohortEvent[]): boolean {
+    const [first] = effects;
+    if (isByHand || !state || events.length > 0 || first?.type !== 'send' || first.in_reply_to === undefined)
+      return false;
+    const { message } = first;
+    const isTooFast =
+      message.type === 'rejection' && (message.body.code === 'rate_limited' || message.body.code === 'queue_full');
+    return isTooFast || !state.transports.has(first.to);
+  }
+
+  /** Refusals to strangers are limited too: each is an event that every relay of ours is sent. */
+  function isWorthAnswer(cohort: string, effect: Effect): boolean {
+    if (effect.type !== 'send' || states.get(cohort)!.transports.has(effect.to) || door.mayRefuse()) return true;
+    drops.count('refusals_limited', effect.to, { cohort });
+    return false;
+  }
+
+  function dropped(cohort: string, event: NostrEvent, reason: Dropped, text: string): undefined {
+    drops.count(reason, event.pubkey, { cohort, event: event.id, text });
+    return undefined;
   }
 
   return {
@@ -514,6 +651,7 @@ export function createHost(options: HostOptions): Host {
     },
     env,
     tick() {
+      door.pump();
       for (const cohort of states.keys()) guarded(cohort, () => settle(cohort));
     },
     async lookAll() {

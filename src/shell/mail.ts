@@ -7,7 +7,15 @@ import {
   type Scheme,
   signEnvelope,
 } from '../messages/index.ts';
-import { canReadBack, createChunkAssembler, type NostrEvent, unwrapBy, unwrapOwn, wrapBy } from '../nostr/index.ts';
+import {
+  canReadBack,
+  createChunkAssembler,
+  isChunk,
+  type NostrEvent,
+  unwrapBy,
+  unwrapOwn,
+  wrapBy,
+} from '../nostr/index.ts';
 import type { OutboxItem } from '../store/types.ts';
 
 /** Lends the secret of a transport key (x-only hex) and wipes the copy afterwards. Throws for a key it does not hold. */
@@ -23,6 +31,10 @@ export interface Letter {
   seq: number;
   /** How it travels: `nip44_v2` if left out. */
   scheme?: Scheme | undefined;
+  /** Bits of proof of work (NIP-13) that the recipient asks of strangers; none if left out. */
+  work?: number | undefined;
+  /** Seconds after which relays and the outbox may drop it: 30 days if left out. */
+  keep?: number | undefined;
 }
 
 export interface Sealed {
@@ -31,10 +43,10 @@ export interface Sealed {
 }
 
 export type Opened =
-  | { status: 'message'; read: EnvelopeRead; eventIds: string[]; scheme: Scheme }
+  | { status: 'message'; read: EnvelopeRead; eventIds: string[]; scheme: Scheme; sender: string }
   /** A part of a larger message: nothing is done yet. */
   | { status: 'partial'; have: number; of: number }
-  | { status: 'drop'; reason: string };
+  | { status: 'drop'; why: 'decryption' | 'chunks' | 'grafted'; reason: string };
 
 export interface MailOptions {
   lend: LendSecret;
@@ -54,14 +66,17 @@ export interface Mail {
    * are gift wraps, whose key is forgotten.
    */
   readBack(events: readonly NostrEvent[], from: string): string;
-  /** Decrypts a verified event for one of our transport keys, putting chunks together. */
-  open(event: NostrEvent, to: string, now: number): Opened;
+  /**
+   * Decrypts a verified event for one of our transport keys, putting chunks together: of senders that are known only,
+   * since nothing that a stranger has to say needs them, and open sets cost memory.
+   */
+  open(event: NostrEvent, to: string, now: number, isKnown?: (sender: string) => boolean): Opened;
 }
 
 export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail {
   const chunks = createChunkAssembler();
   return {
-    seal({ message, scheme = 'nip44_v2', ...header }, now) {
+    seal({ message, scheme = 'nip44_v2', work = 0, keep = KEEP, ...header }, now) {
       return lend(header.from, secret => {
         const envelope = signEnvelope({ ...message, ...header, created_at: now }, secret, random(32));
         const outgoing = {
@@ -70,8 +85,9 @@ export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail
           to: header.to,
           contextId: header.session ?? header.cohort,
           createdAt: now,
-          expiration: now + KEEP,
+          expiration: now + keep,
           random,
+          work,
         };
         const events = wrapBy(scheme, outgoing, maxMessageBytes());
         const items = events.map((event, i) => ({
@@ -79,7 +95,7 @@ export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail
           to: header.to,
           event: { ...event, tags: event.tags.map(tag => [...tag]) },
           createdAt: now,
-          expiresAt: now + KEEP,
+          expiresAt: now + keep,
           kind: event.kind,
           message: envelope.id,
           ...(i === 0 && !canReadBack(event) ? { letter: outgoing.plaintext } : {}),
@@ -98,20 +114,25 @@ export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail
       }
       throw new Error('a sent message cannot be read back: parts of it are missing');
     },
-    open(event, to, now) {
+    open(event, to, now, isKnown = () => true) {
       chunks.expire(now);
       const unwrapped = lend(to, secret => unwrapBy(event, secret));
-      if (!unwrapped.ok) return { status: 'drop', reason: `decryption: ${unwrapped.reason}` };
+      if (!unwrapped.ok) return { status: 'drop', why: 'decryption', reason: `decryption: ${unwrapped.reason}` };
       const { sender, text, scheme } = unwrapped;
+      if (!isKnown(sender) && isChunk(text)) return { status: 'drop', why: 'chunks', reason: 'chunks: of a stranger' };
       const part = chunks.accept({ sender, text, eventId: event.id, now });
       if (part.status === 'partial') return part;
-      if (part.status === 'refused') return { status: 'drop', reason: `chunks: ${part.reason}` };
+      if (part.status === 'refused') return { status: 'drop', why: 'chunks', reason: `chunks: ${part.reason}` };
       const read = readEnvelope(part.text);
       // The envelope binds its sender and recipient: grafted onto another event it is worth nothing.
       const header = read.ok ? read.envelope : read.code === 'drop' ? null : read.sender;
       if (header && (header.from !== sender || header.to !== to))
-        return { status: 'drop', reason: 'the envelope is of another sender or recipient than its event' };
-      return { status: 'message', read, eventIds: part.eventIds, scheme };
+        return {
+          status: 'drop',
+          why: 'grafted',
+          reason: 'the envelope is of another sender or recipient than its event',
+        };
+      return { status: 'message', read, eventIds: part.eventIds, scheme, sender };
     },
   };
 }

@@ -99,7 +99,7 @@ export interface Actor {
 /** What of a membership it takes to write to its aggregator. */
 interface Sender {
   transport: string;
-  terms: { transport_key: string };
+  terms: { transport_key: string; pow_bits?: number | undefined };
   scheme?: Scheme | undefined;
 }
 
@@ -229,6 +229,8 @@ export function createActor(options: ActorOptions): Actor {
       session,
       in_reply_to,
       scheme: membership.scheme,
+      // Who asks for a seat is a stranger still.
+      work: message.type === 'opt_in' ? membership.terms.pow_bits : undefined,
     };
     return mail.seal({ ...letter, seq: ++seq }, at);
   }

@@ -252,11 +252,16 @@ function decideMessage(
   const known = envelope.in_reply_to === undefined ? undefined : state.asked.get(envelope.in_reply_to);
   // Another aggregator's answer to what this one was asked answers nothing.
   const asked = known?.cohort === membership.cohort ? known : null;
+  if (asked && envelope.type === 'rejection' && isTooSoon(envelope.body.code))
+    return { refuse: `${envelope.body.code}: ${envelope.body.text}; it is asked again` };
   const decision = decideFrom(state, membership, unblindEnvelope(state, membership, envelope, recalled), asked, env);
   if (!asked || !('events' in decision)) return decision;
   const answered: WalletEvent = { type: 'answered', envelope_id: envelope.in_reply_to! };
   return { ...decision, events: [...decision.events, answered] };
 }
+
+/** Says nothing about what was asked, only that it came too fast: the request stands, and is sent again. */
+const isTooSoon = (code: string): boolean => code === 'rate_limited' || code === 'queue_full';
 
 function decideFrom(
   state: WalletState,

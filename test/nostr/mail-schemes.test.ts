@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Scheme } from '../../src/messages/index.ts';
 import { type NostrEvent, signEvent, xOnlyOf } from '../../src/nostr/event.ts';
+import { powOf } from '../../src/nostr/pow.ts';
 import { wrapBy } from '../../src/nostr/schemes.ts';
 import { createMail } from '../../src/shell/mail.ts';
 import { connectAll, inbox, memory, relay } from './harness.ts';
@@ -34,6 +35,7 @@ describe.each(SCHEMES)('a letter by %s', scheme => {
       read: { ok: true, envelope },
       eventIds: [items[0]!.id],
       scheme,
+      sender: xOnlyOf(alice),
     });
     expect(Object.keys(envelope)).not.toContain('scheme');
   });
@@ -43,6 +45,22 @@ describe.each(SCHEMES)('a letter by %s', scheme => {
     const reader = mail();
     const results = items.map(({ event }) => reader.open(event, bobKey, NOW).status);
     expect(results).toEqual([...items.slice(1).map(() => 'partial'), 'message']);
+  });
+  test('carries the work that it is asked for, in every part', () => {
+    const { items } = mail(2_048).seal({ ...letter(scheme, 'because '.repeat(60)), work: 6 }, NOW);
+    expect(items.length).toBeGreaterThan(1);
+    for (const { event } of items) {
+      expect(powOf(event.id)).toBeGreaterThanOrEqual(6);
+      expect(event.tags.find(([name]) => name === 'nonce')?.[2]).toBe('6');
+    }
+    const reader = mail();
+    expect(items.map(({ event }) => reader.open(event, bobKey, NOW).status).at(-1)).toBe('message');
+  });
+  test('in parts is not put together for a stranger: open sets cost memory', () => {
+    const { items } = mail(2_048).seal(letter(scheme, 'because '.repeat(60)), NOW);
+    const reader = mail();
+    for (const { event } of items)
+      expect(reader.open(event, bobKey, NOW, () => false)).toMatchObject({ status: 'drop', why: 'chunks' });
   });
   test('of another sender than its envelope says is dropped', () => {
     const { envelope } = mail().seal(letter(scheme), NOW);

@@ -111,6 +111,7 @@ export const status: DaemonStatus = {
   ],
   hearing: true,
   chain: { kind: 'esplora', height: 100_001, reachable: true },
+  dropped: { duplicate: 40, no_seat: 1_200 },
   cohorts: [cohort],
 };
 

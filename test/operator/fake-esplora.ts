@@ -19,7 +19,8 @@ export async function startFakeEsplora({
     '/fee-estimates': () => '{"6": 2.5}',
   };
   const server = createServer((request, response) => {
-    const answer = answers[request.url ?? ''];
+    const path = request.url ?? '';
+    const answer = answers[path] ?? (path.startsWith('/address/') ? () => '[]' : undefined);
     response.writeHead(answer === undefined ? 404 : 200);
     response.end(answer === undefined ? 'not found' : answer());
   });

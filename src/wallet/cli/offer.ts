@@ -97,6 +97,14 @@ export function offerRows({ terms, ...advert }: Advert, now: number): [string, s
       ? [['bit order', 'lsb, as in older software: resolve with --bit-order lsb'] satisfies [string, string]]
       : []),
     ['messages', terms.communication.join(', ')],
+    ...(terms.pow_bits === undefined
+      ? []
+      : [
+          [
+            'to join',
+            `takes a proof of work of ${terms.pow_bits} bits: seconds, in which the program is busy`,
+          ] satisfies [string, string],
+        ]),
     [
       'a year',
       `about ${thousands(year.signals)} signals, so ${bytes(year.proof_bytes)} of proofs for each DID, to be kept for ever; ` +
