@@ -22,32 +22,49 @@ import { seeded } from './processes.ts';
 const LIARS = 6;
 const now = (): number => Math.floor(Date.now() / 1000);
 
+type Filter = { kinds?: number[]; '#p'?: string[] };
+
+function isAskedFor(event: unknown, filter: Filter): boolean {
+  const { kind, tags } = (event ?? {}) as { kind?: number; tags?: unknown };
+  const recipient = Array.isArray(tags) ? (tags[0] as unknown[] | undefined)?.[1] : undefined;
+  return filter.kinds?.includes(kind ?? -1) === true && filter['#p']?.includes(String(recipient)) === true;
+}
+
+const isTo = (event: unknown, clients: ReadonlyMap<unknown, ReadonlyMap<string, Filter>>): boolean =>
+  [...clients.values()].some(subs => [...subs.values()].some(filter => isAskedFor(event, filter)));
+
 /** A relay that says whatever it is told to, to whoever subscribed. */
 async function startLiar() {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 64 * 1_048_576 });
   await once(server, 'listening');
   const address = server.address();
-  const clients = new Map<WebSocket, Set<string>>();
+  const clients = new Map<WebSocket, Map<string, Filter>>();
   server.on('connection', socket => {
-    clients.set(socket, new Set());
+    clients.set(socket, new Map());
     socket.on('close', () => clients.delete(socket));
     socket.on('error', () => socket.terminate());
     socket.on('message', data => {
-      const [verb, first] = JSON.parse(String(data)) as [string, { id: string } | string];
+      const [verb, first, filter] = JSON.parse(String(data)) as [string, { id: string } | string, Filter];
       if (verb === 'REQ') {
-        clients.get(socket)?.add(first as string);
+        clients.get(socket)?.set(first as string, filter);
         socket.send(JSON.stringify(['EOSE', first]));
       }
       if (verb === 'EVENT') socket.send(JSON.stringify(['OK', (first as { id: string }).id, true, '']));
     });
   });
-  const each = (send: (socket: WebSocket, sub: string) => void): void => {
-    for (const [socket, subs] of clients) for (const sub of subs) send(socket, sub);
-  };
+  /** To whom asked for it; an event that nobody asked for goes to the first subscription there is. */
+  function event(sent: unknown): void {
+    for (const [socket, subs] of clients) {
+      const asked = [...subs].find(([, filter]) => isAskedFor(sent, filter));
+      const [sub] = asked ?? [...subs][0] ?? [];
+      if (sub !== undefined && (asked || clients.size === 1 || !isTo(sent, clients)))
+        socket.send(JSON.stringify(['EVENT', sub, sent]));
+    }
+  }
   return {
     url: `ws://127.0.0.1:${typeof address === 'object' ? address!.port : 0}`,
     isHeard: () => [...clients.values()].some(subs => subs.size > 0),
-    event: (event: unknown) => each((socket, sub) => socket.send(JSON.stringify(['EVENT', sub, event]))),
+    event,
     frame: (text: string) => {
       for (const socket of clients.keys()) socket.send(text);
     },
@@ -329,13 +346,16 @@ export async function fuzz(count: number, seed: number): Promise<FuzzReport> {
     () => honest.stop(),
   ];
   try {
+    const base = configOf({
+      dir,
+      node: { rpcUrl: '', cookieFile: '' } as never,
+      relays: [honest.url, ...liars.map(({ url }) => url)],
+    });
     const config = {
-      ...configOf({
-        dir,
-        node: { rpcUrl: '', cookieFile: '' } as never,
-        relays: [honest.url, ...liars.map(({ url }) => url)],
-      }),
+      ...base,
       chain: { backend: 'esplora' as const, url: esplora.url, poll_ms: 60_000 },
+      // Strangers come as fast as they can: what is thrown should be opened, and not wait at the door.
+      limits: { ...base.limits, strangers_per_minute: 100_000, strangers_per_relay: 100_000 },
     };
     const daemon: Daemon = await startDaemon(config, { log: log('fuzzed') });
     let isStopped = false;
