@@ -13,6 +13,7 @@ const PURE_FILES = [
   'opportunity',
   'check',
   'decide',
+  'doubt',
   'events',
   'evolve',
   'inputs',

@@ -149,6 +149,7 @@ export function walletStoreOver(rows: RowStore, now: () => number): WalletStore 
     commit,
     whenStored: rows.whenStored,
     hasSeen: id => seen.has(id),
+    hasSent: id => outbox.has(id),
     *read(stream) {
       for (let i = 0; i < log.length; i++) {
         const row = log[i]!;

@@ -104,6 +104,7 @@ function storeOver(sql: Sql, path: string, close: () => void): Store {
   return {
     commit: batch => commit(sql, table, batch),
     hasSeen: table.seen.has,
+    hasSent: table.outbox.has,
     streams: table.log.streams,
     read: table.log.read,
     answersFor: table.answers.find,

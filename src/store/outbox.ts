@@ -64,6 +64,7 @@ export function outboxTable(sql: Sql) {
       );
       return wins ? rowid : null;
     },
+    has: (id: string): boolean => known.get(id) !== undefined,
     dropDead: (now: number) => drop.run(now),
   };
 }

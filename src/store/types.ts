@@ -121,6 +121,8 @@ export interface Store {
    */
   commit(batch: Batch): void;
   hasSeen(id: string): boolean;
+  /** Whether an event, by id, is or was in the outbox: pruned ones are forgotten. */
+  hasSent(id: string): boolean;
   /** Streams that have a log, oldest first. */
   streams(): string[];
   /** A stream's log in order, read in pages: rows committed while iterating are seen too. */

@@ -4,7 +4,7 @@ import type { Store } from './types.ts';
 export interface WalletStore
   extends Pick<
     Store,
-    'commit' | 'read' | 'meta' | 'answersFor' | 'requeue' | 'broadcasts' | 'hasSeen' | 'outbox' | 'cursors'
+    'commit' | 'read' | 'meta' | 'answersFor' | 'requeue' | 'broadcasts' | 'hasSeen' | 'hasSent' | 'outbox' | 'cursors'
   > {
   /**
    * For stores whose `commit` returns before the disk has the batch: resolves when all that was committed so far is

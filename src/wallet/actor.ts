@@ -229,8 +229,8 @@ export function createActor(options: ActorOptions): Actor {
       session,
       in_reply_to,
       scheme: membership.scheme,
-      // Who asks for a seat is a stranger still.
-      work: message.type === 'opt_in' ? membership.terms.pow_bits : undefined,
+      // Who asks for a seat is a stranger still, and so is a member under a new key.
+      work: message.type === 'opt_in' || message.type === 'rebind' ? membership.terms.pow_bits : undefined,
     };
     return mail.seal({ ...letter, seq: ++seq }, at);
   }
@@ -449,6 +449,15 @@ export function createActor(options: ActorOptions): Actor {
         await inTurn(() => stored(step({ type: 'look', cohort }, chain)));
       } catch (error) {
         log('debug', 'the chain cannot be read', { cohort, error: textOf(error) });
+      }
+    }
+    for (const address of [...(state.doubt?.addresses.keys() ?? [])]) {
+      if (!eye) continue;
+      try {
+        const chain = await eye.look(address);
+        await inTurn(() => stored(step({ type: 'look_doubt', address }, chain)));
+      } catch (error) {
+        log('debug', 'the chain cannot be read', { address, error: textOf(error) });
       }
     }
     for (const [address, txids] of ownAddresses(state)) {

@@ -12,6 +12,7 @@ import {
 } from '../bitcoin/index.ts';
 import { fromBase64url, fromHex, toHex } from '../crypto/index.ts';
 import { type AuthorizeBeaconSignalRequest, sessionId } from '../messages/index.ts';
+import { doubtAbout, isCommitted } from './doubt.ts';
 import type { Env } from './inputs.ts';
 import {
   concernedDids,
@@ -19,11 +20,12 @@ import {
   type MemberSession,
   type Membership,
   type SessionFacts,
-  type UpdateState,
   type WalletDid,
   type WalletState,
   type WalletUpdate,
 } from './state.ts';
+
+export { isCommitted } from './doubt.ts';
 
 export type VetoCode =
   | 'wrong_address'
@@ -328,6 +330,8 @@ function versionLock(state: WalletState, updates: SessionFacts['updates']): stri
   for (const { did, version, announcement } of updates) {
     const own = state.dids.get(did);
     const committed = own && committedRival(own, { version, announcement });
+    const doubt = own ? doubtAbout(state, own, { version, announcement }) : null;
+    if (doubt) return doubt;
     if (committed) return `${did}: version ${version} is locked to the update ${committed.announcement}`;
   }
   return null;
@@ -401,10 +405,6 @@ function isBefore(beacon: MemberBeacon, signalBytes: string, did: string): boole
   const proof = held?.proofs.get(did);
   return proof !== undefined && proof.nonce === undefined;
 }
-
-/** A partial signature for it left: no other update of its version may ever be signed. */
-export const isCommitted = (state: UpdateState): boolean =>
-  state === 'locked' || state === 'broadcast' || state === 'final' || state === 'returned';
 
 /** The update that a version is locked to, where that is another than this one. */
 export const committedRival = (

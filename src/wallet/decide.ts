@@ -6,6 +6,7 @@ import type { Envelope } from '../messages/index.ts';
 import { decideAck, decideProofs, decideRejection } from './answers.ts';
 import { blindEffect, unblindEnvelope } from './blind.ts';
 import { isCommitted } from './check.ts';
+import { decideDoubt, doubtAbout, trustCopy } from './doubt.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
 import type { Decided, Decision, Effect, Env, Input } from './inputs.ts';
@@ -50,6 +51,12 @@ function decideOpen(state: WalletState, input: Input, env: Env): Decision {
       return submitUpdate(state, input, env);
     case 'look_own':
       return decideOwnLook(state, input.address, env);
+    case 'look_doubt':
+      return decideDoubt(state, input.address, env);
+    case 'restored':
+      return { events: [{ type: 'restored' }], effects: [] };
+    case 'trust_copy':
+      return trustCopy(state);
     case 'message':
       return decideMessage(state, input.envelope, env, input.recalled ?? {});
     default: {
@@ -112,6 +119,8 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
       (isCommitted(known.state) || known.state === 'frozen'),
   );
   if (rival) return { refuse: `version ${version} has the update ${rival.announcement}, which is ${rival.state}` };
+  const doubt = doubtAbout(state, own, { version, announcement });
+  if (doubt) return { refuse: doubt };
   const problem = own_signal && ownSignalProblem(state, announcement, own_signal, env.chain);
   if (problem) return { refuse: problem };
   const effects: Effect[] = own_signal ? [{ type: 'broadcast', hex: own_signal.hex }] : [];
@@ -144,7 +153,10 @@ type InCohort = Exclude<
       | 'restore_cohort'
       | 'submit_update'
       | 'message'
-      | 'look_own';
+      | 'look_own'
+      | 'look_doubt'
+      | 'restored'
+      | 'trust_copy';
   }
 >;
 

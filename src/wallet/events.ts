@@ -105,6 +105,10 @@ export type WalletEvent =
       txid: string | null;
       height: number | null;
     }
+  /** From here on the log is a copy's: what was done after the copy was made is in no log. */
+  | { type: 'restored' }
+  | { type: 'doubt_dated'; address: string; height: number }
+  | { type: 'doubt_settled'; address: string; by: 'chain' | 'owner' }
   | { type: 'abort_told'; cohort: string; round: number; reason: string; text: string };
 
 /** An event with the Unix second at which it was stored. */

@@ -1,4 +1,5 @@
 import type { SignalEvidence } from '../messages/index.ts';
+import { signableAddresses } from './doubt.ts';
 import type { Stored, WalletEvent } from './events.ts';
 import {
   type HeldSignal,
@@ -109,11 +110,24 @@ export function evolve(state: WalletState, event: Event): WalletState {
         phase.name === 'proposed' ? { ...phase, sig: event.sig } : phase,
       );
     case 'cohort_ready':
+      doubtReady(state, event.cohort);
       return withPhase(state, event.cohort, phase => ready(phase, event));
     case 'membership_ended':
       // Nobody waits for answers from there, and an opt-in that is sent again could take a seat once more.
       for (const [id, asked] of state.asked) if (asked.cohort === event.cohort) state.asked.delete(id);
       return withPhase(state, event.cohort, () => ({ name: 'ended', reason: event.reason }));
+    case 'restored':
+      for (const own of state.dids.values()) state.dids.set(own.did, withoutDrafts(own));
+      return {
+        ...state,
+        doubt: { since: event.at, addresses: new Map(signableAddresses(state).map(address => [address, null])) },
+      };
+    case 'doubt_dated':
+      state.doubt?.addresses.set(event.address, event.height);
+      return state;
+    case 'doubt_settled':
+      state.doubt?.addresses.delete(event.address);
+      return state;
     case 'abort_told':
       return withMembership(state, event.cohort, membership => ({
         ...membership,
@@ -134,6 +148,25 @@ export function evolve(state: WalletState, event: Event): WalletState {
       return done && beacon.held_request ? withHeld(next, event.cohort, beacon, null) : next;
     }
   }
+}
+
+/**
+ * Another update may have taken their place, and even their version on chain: a draft of the copy is never signed for, and
+ * made again once the chain has told.
+ */
+const withoutDrafts = (own: WalletDid): WalletDid => ({
+  ...own,
+  updates: own.updates.map(update => {
+    const isDraft = update.state === 'signed' || update.state === 'acked' || update.state === 'frozen';
+    return isDraft ? { ...update, state: 'replaced', text: 'put back from a copy: make it again' } : update;
+  }),
+});
+
+/** It may have been ready, and signing, in the time that a restored wallet does not know. */
+function doubtReady({ doubt, cohorts }: WalletState, cohort: string): void {
+  const { joined_at, phase } = cohorts.get(cohort)!;
+  if (doubt && joined_at <= doubt.since && phase.name === 'proposed')
+    doubt.addresses.set(phase.set.beacon_address, null);
 }
 
 function withDid(state: WalletState, did: string, change: (own: WalletDid) => WalletDid): WalletState {
@@ -262,6 +295,9 @@ const newBeacon = (set: Omit<ProposedSet, 'attempt'>): Omit<MemberBeacon, 'signa
 });
 
 type Outside =
+  | 'restored'
+  | 'doubt_dated'
+  | 'doubt_settled'
   | 'did_created'
   | 'did_restored'
   | 'cohort_restored'

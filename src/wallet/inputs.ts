@@ -89,7 +89,13 @@ export type Input =
   /** The chain moved: what became of signals and sessions of one cohort. */
   | { type: 'look'; cohort: string }
   /** The same for signals of the controller's own beacon at an address. */
-  | { type: 'look_own'; address: string };
+  | { type: 'look_own'; address: string }
+  /** The same for an address that a restored wallet is in doubt about. */
+  | { type: 'look_doubt'; address: string }
+  /** The wallet was put back from a copy, or something shows that it was. */
+  | { type: 'restored' }
+  /** Its owner knows that nothing was signed after the copy was made. */
+  | { type: 'trust_copy' };
 
 export type Effect =
   | {

@@ -2,6 +2,7 @@ import { type Bytes, fromHex, hmacSha256, toHex, utf8 } from '../crypto/index.ts
 import type { OpportunityEntry, UpdateOpportunity } from '../messages/index.ts';
 import { leafIndex, leafValue } from '../smt/index.ts';
 import { candidates, committedRival } from './check.ts';
+import { doubtAbout } from './doubt.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect } from './inputs.ts';
 import type { AnsweredEntry, MemberBeacon, Membership, Opportunity, WalletState, WalletUpdate } from './state.ts';
@@ -56,7 +57,11 @@ export function answerOpportunity(
   const { cohort } = membership;
   const entries = heldDids(beacon).map((did): AnsweredEntry => {
     const own = state.dids.get(did);
-    const update = own && candidates(own, cohort, beacon, '').findLast(candidate => !committedRival(own, candidate));
+    const update =
+      own &&
+      candidates(own, cohort, beacon, '').findLast(
+        candidate => !committedRival(own, candidate) && doubtAbout(state, own, candidate) === null,
+      );
     // What is on its way already is announced by then; another signal for it would be one too many.
     const isWaiting = update && !['broadcast', 'final', 'locked'].includes(update.state);
     return { did, announcement: isWaiting ? update.announcement : null, nonce: nonceOf(did) };

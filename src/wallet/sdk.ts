@@ -26,9 +26,12 @@ import {
   createInbox,
   createOutbox,
   createRelays,
+  DIRECTED_KIND,
+  expirationOf,
   type Inbox,
   type Log,
   MAIL_KINDS,
+  NIP04_KIND,
   type OpenSocket,
   type Outbox,
   type Relays,
@@ -101,6 +104,8 @@ export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, 
 }
 
 const ANSWER_MS = 60_000;
+/** How long relays may take to show what this wallet sent itself, before anything is answered. */
+const OWN_MS = 5_000;
 const TIMING: WalletTiming = { resendMs: 2_000, lookMs: 10_000 };
 const MAX_SKEW = 900;
 
@@ -122,6 +127,9 @@ export function createWallet(parts: WalletParts): Wallet {
   const timing = { ...TIMING, ...parts.timing };
   const fetchLimits = parts.fetchLimits === undefined ? {} : { fetchLimits: parts.fetchLimits };
   const listeners = new Set<(event: HandNews) => void>();
+  /** What relays keep of this wallet's own messages was read, or they had the time to show it. */
+  let ownRead: Promise<unknown> = Promise.resolve();
+  let ownFound: Promise<unknown> = Promise.resolve();
   let net: { relays: Relays; inbox: Inbox; outbox: Outbox } | null = null;
   let fail: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
@@ -204,13 +212,55 @@ export function createWallet(parts: WalletParts): Wallet {
       now,
       maxSkew: MAX_SKEW,
       deliver: event =>
-        actor.deliver(event).catch(error => {
-          if (error instanceof Error && error.name.startsWith('Store')) fail(error);
-          throw error;
-        }),
+        ownRead
+          .then(() => actor.deliver(event))
+          .catch(error => {
+            if (error instanceof Error && error.name.startsWith('Store')) fail(error);
+            throw error;
+          }),
       log,
     });
+    watchOwn(relays);
     return { relays, inbox, outbox: createOutbox({ relays, store: store.outbox, now, log }) };
+  }
+
+  /**
+   * A message of this wallet's own that it knows nothing of: its database is an old copy, whoever copied it, or another
+   * copy is at work. Relays keep such messages for weeks, so they tell it even of a copy that was made by hand; until they
+   * had the time to tell it, no request is looked at.
+   */
+  function watchOwn(relays: Relays): void {
+    const waiting = new Set(relays.urls);
+    let done: () => void = () => {};
+    ownRead = new Promise<void>(resolve => {
+      const patience = setTimeout(resolve, OWN_MS);
+      timers.push(patience);
+      done = () => {
+        clearTimeout(patience);
+        resolve();
+      };
+    });
+    relays.subscribe({
+      key: 'own',
+      filters: () => {
+        const authors = recipientsOf(null);
+        return authors.length === 0 ? [] : [{ kinds: [DIRECTED_KIND, NIP04_KIND], authors }];
+      },
+      onEvent(event) {
+        const { doubt } = actor.state();
+        const isStale = (expirationOf(event) ?? Number.POSITIVE_INFINITY) <= now();
+        if (isStale || store.hasSent(event.id) || (doubt && event.created_at <= doubt.since)) return;
+        log('error', 'this wallet sent a message that it knows nothing of: it is an old copy, or one of two', {
+          event: event.id,
+        });
+        ownFound = ownFound.then(() => actor.feed({ type: 'restored' })).catch(fail);
+      },
+      onEose(url) {
+        waiting.delete(url);
+        if (waiting.size === 0) void ownFound.then(done);
+      },
+    });
+    if (recipientsOf(null).length === 0) done();
   }
 
   function passingKey(): Bytes {

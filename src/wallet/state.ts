@@ -9,6 +9,16 @@ export interface WalletState {
   cohorts: Map<string, Membership>;
   /** Requests that wait for an answer, by the id of their envelope. */
   asked: Map<string, Asked>;
+  /** Set when the wallet was put back from a copy; null for one that never was. */
+  doubt: Doubt | null;
+}
+
+/** What may have been signed after a copy was made, and is not known to whoever was put back from it. */
+export interface Doubt {
+  /** When it was put back, Unix seconds: what is younger is in no doubt. */
+  since: number;
+  /** Addresses whose older outputs may have been signed for, with the first height seen since; null before that look. */
+  addresses: Map<string, number | null>;
 }
 
 export interface Asked {
@@ -208,7 +218,12 @@ export interface MemberSession extends SessionFacts {
 
 export type { AuthorizeBeaconSignalRequest, SignalEvidence };
 
-export const emptyWallet = (): WalletState => ({ dids: new Map(), cohorts: new Map(), asked: new Map() });
+export const emptyWallet = (): WalletState => ({
+  dids: new Map(),
+  cohorts: new Map(),
+  asked: new Map(),
+  doubt: null,
+});
 
 /** The beacon of a cohort that is ready. */
 export const beaconOf = (membership: Membership): MemberBeacon | null =>

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { esploraChain } from '../../src/chain/index.ts';
+import { DEFAULT_LIMITS } from '../../src/config/limits.ts';
 import type { Config } from '../../src/config.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { powOf } from '../../src/nostr/index.ts';
@@ -25,7 +26,7 @@ beforeAll(async () => {
   config = {
     ...base,
     chain: { backend: 'esplora', url: esplora.url, poll_ms: 60_000 },
-    limits: { ...base.limits, refusals_per_minute: 1, member_per_minute: 20 },
+    limits: { ...DEFAULT_LIMITS, refusals_per_minute: 1, member_per_minute: 20 },
   };
   aggregator = await startDaemon(config, { log: log('aggregator') });
 }, 60_000);

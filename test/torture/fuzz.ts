@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { DEFAULT_LIMITS } from '../../src/config/limits.ts';
 import { esploraChain } from '../../src/chain/index.ts';
 import { type CohortEvent, type CohortState, evolve } from '../../src/cohort/index.ts';
+import { DEFAULT_LIMITS } from '../../src/config/limits.ts';
 import { type Bytes, toHex } from '../../src/crypto/index.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { BODIES, type EnvelopeDraft, type Message, type MessageType, signEnvelope } from '../../src/messages/index.ts';
@@ -355,7 +355,7 @@ export async function fuzz(count: number, seed: number): Promise<FuzzReport> {
       ...base,
       chain: { backend: 'esplora' as const, url: esplora.url, poll_ms: 60_000 },
       // Strangers come as fast as they can: what is thrown should be opened, and not wait at the door.
-      limits: { ...base.limits, strangers_per_minute: 100_000, strangers_per_relay: 100_000 },
+      limits: { ...DEFAULT_LIMITS, strangers_per_minute: 100_000, strangers_per_relay: 100_000 },
     };
     const daemon: Daemon = await startDaemon(config, { log: log('fuzzed') });
     let isStopped = false;

@@ -67,6 +67,12 @@ export function describeNews(
       return signalSeen(news);
     case 'abort_told':
       return `the aggregator called round ${news.round} off: ${safeText(news.text)} (${safeText(news.reason)})`;
+    case 'restored':
+      return 'was put back from a copy, or another copy of it is at work: nothing new is signed for its DIDs until the chain has settled what it may have signed since';
+    case 'doubt_settled':
+      return `what may have been signed at ${news.address} is settled, ${news.by === 'chain' ? 'by the chain' : 'by its owner'}`;
+    case 'doubt_dated':
+      return null;
     case 'refused':
       return `refused: ${safeText(news.text)}`;
     case 'asked':

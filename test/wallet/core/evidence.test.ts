@@ -259,7 +259,7 @@ describe('on a look', () => {
     proofs(given, late.did, []);
     expect(asked()).toEqual([late.did]);
     const last = given.wallet.sent.findLast(sent => sent.type === 'proof_request')!;
-    given.liar.say({ type: 'rejection', body: { code: 'rate_limited', text: 'later' } }, { in_reply_to: last.id });
+    given.liar.say({ type: 'rejection', body: { code: 'not_available', text: 'later' } }, { in_reply_to: last.id });
     expect(asked()).toEqual([late.did]);
     proofs(given, late.did, [given.liar.evidence({ seed: drawHex('past') }, late.did)]);
     expect(asked()).toEqual([]);

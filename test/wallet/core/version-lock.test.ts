@@ -185,7 +185,7 @@ describe('one update in two cohorts', () => {
 
   test('refused by one, it is announced by the other only', async () => {
     const { wallet, left, right, one, made, sent } = await both();
-    const body = { code: 'queue_full' as const, text: 'later' };
+    const body = { code: 'update_invalid' as const, text: 'not this one' };
     left.liar.say({ type: 'rejection', body }, { in_reply_to: sent[0]!.id });
     expect(updateState(wallet, one.did)).toEqual(['signed']);
     right.liar.acked(one.did, hashOf(made));
@@ -197,7 +197,7 @@ describe('one update in two cohorts', () => {
 
   test('refused by both, it is refused; sent again, it is signed', async () => {
     const { wallet, left, right, one, made, sent } = await both();
-    const body = { code: 'queue_full' as const, text: 'later' };
+    const body = { code: 'update_invalid' as const, text: 'not this one' };
     for (const [i, side] of [left, right].entries())
       side.liar.say({ type: 'rejection', body }, { in_reply_to: sent[i]!.id });
     expect(updateState(wallet, one.did)).toEqual(['refused']);

@@ -86,6 +86,8 @@ export interface Wallet {
   look(cohort: string): Outcome;
   /** The process dies: secret nonces are gone, the log is folded again. */
   restart(): void;
+  /** Another log takes the place of this one, as a copy that is put back does; nonces are gone. */
+  putBack(copy: readonly Stored<WalletEvent>[]): void;
   membership(cohort: string): Membership;
   beacon(cohort: string): MemberBeacon;
   join(advert: Advert): Outcome;
@@ -158,7 +160,7 @@ export function newWallet(world: World, name: string): Wallet {
   /** The address of the controller's own beacon, where the input is about it. */
   const ownView = (input: Input): ChainView | null => {
     const address =
-      input.type === 'look_own'
+      input.type === 'look_own' || input.type === 'look_doubt'
         ? input.address
         : input.type === 'submit_update'
           ? input.own_signal?.address
@@ -296,6 +298,13 @@ export function newWallet(world: World, name: string): Wallet {
       jar = createNonceJar();
       live = fold(log);
       if (!world.quick) expect(snapshot(live)).toBe(snapshot(again));
+    },
+    putBack(copy) {
+      jar = createNonceJar();
+      log.splice(0, log.length, ...roundTrip([...copy]));
+      live = fold(log);
+      again = fold(log);
+      self.feed({ type: 'restored' });
     },
     membership: cohort => live.cohorts.get(cohort)!,
     beacon(cohort) {
