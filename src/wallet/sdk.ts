@@ -247,20 +247,20 @@ export function createWallet(parts: WalletParts): Wallet {
         return authors.length === 0 ? [] : [{ kinds: [DIRECTED_KIND, NIP04_KIND], authors }];
       },
       onEvent(event) {
-        const { doubt } = actor.state();
         const isStale = (expirationOf(event) ?? Number.POSITIVE_INFINITY) <= now();
-        if (isStale || store.hasSent(event.id) || (doubt && event.created_at <= doubt.since)) return;
+        const isNoted = (): boolean => event.created_at <= (actor.state().doubt?.since ?? -1);
+        if (isStale || isNoted() || store.hasSent(event.id)) return;
         log('error', 'this wallet sent a message that it knows nothing of: it is an old copy, or one of two', {
           event: event.id,
         });
-        ownFound = ownFound.then(() => actor.feed({ type: 'restored' })).catch(fail);
+        ownFound = ownFound.then(() => (isNoted() ? null : actor.feed({ type: 'restored' }))).catch(fail);
       },
       onEose(url) {
         waiting.delete(url);
         if (waiting.size === 0) void ownFound.then(done);
       },
     });
-    if (recipientsOf(null).length === 0) done();
+    if (relays.urls.length === 0 || recipientsOf(null).length === 0) done();
   }
 
   function passingKey(): Bytes {
