@@ -230,6 +230,11 @@ export function createWallet(parts: WalletParts): Wallet {
    * had the time to tell it, no request is looked at.
    */
   function watchOwn(relays: Relays): void {
+    // What was put back from its words has no log of what it sent, and signs in none of its cohorts.
+    const ownAuthors = (): string[] =>
+      [...actor.state().cohorts.values()].flatMap(({ phase, transport }) =>
+        phase.name === 'restored' ? [] : [transport],
+      );
     const waiting = new Set(relays.urls);
     let done: () => void = () => {};
     ownRead = new Promise<void>(resolve => {
@@ -243,7 +248,7 @@ export function createWallet(parts: WalletParts): Wallet {
     relays.subscribe({
       key: 'own',
       filters: () => {
-        const authors = recipientsOf(null);
+        const authors = ownAuthors();
         return authors.length === 0 ? [] : [{ kinds: [DIRECTED_KIND, NIP04_KIND], authors }];
       },
       onEvent(event) {
@@ -260,7 +265,7 @@ export function createWallet(parts: WalletParts): Wallet {
         if (waiting.size === 0) void ownFound.then(done);
       },
     });
-    if (relays.urls.length === 0 || recipientsOf(null).length === 0) done();
+    if (relays.urls.length === 0 || ownAuthors().length === 0) done();
   }
 
   function passingKey(): Bytes {
