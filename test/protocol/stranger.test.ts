@@ -49,7 +49,7 @@ test('a wallet that was written from the document co-signs with our SDK’s, and
   // given an aggregator, a wallet of ours and the stranger, which is killed once its DID is registered
   const world = { dir, node, relays: [relay.url] };
   const aggregator = await startAggregator(world, { cohort_size: { min: 2, max: 2 } });
-  const { cohort } = await aggregator.api.advertCreate({});
+  const { cohort } = await aggregator.api.advertCreate({ fee_ladder: { steps: 4, factor: 2, blocks: 3 } });
   const ours = await startWallet(world, 'ours');
   const { advert } = await until('the advert', async () => (await ours.discover())[0]);
   const news: News[] = [];
