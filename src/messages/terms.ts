@@ -80,7 +80,10 @@ export const termsSchema = z
     /** The aggregator's key for this cohort: every directed message goes to it and comes from it. */
     transport_key: xOnlyKey,
     /** Where messages reach the aggregator: `nostr:nprofile1…` of the transport key with its relays. */
-    return_address: z.string().max(2000).regex(/^nostr:nprofile1/, 'has to start with nostr:nprofile1'),
+    return_address: z
+      .string()
+      .max(2000)
+      .regex(/^nostr:nprofile1/, 'has to start with nostr:nprofile1'),
     /** The `k` identifier of the key that signs the advert event. */
     aggregator_did: did,
     proof: proof.optional(),
