@@ -193,7 +193,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     },
   });
   const mail = createMail({ lend: keys.lend, random, maxMessageBytes: relays.maxMessageBytes });
-  const eye = createEye(chain, { pollMs: config.chain.poll_ms, log });
+  const eye = createEye(chain, { pollMs: config.chain.poll_ms, network: config.network, now, log });
   const signing = { identity, relays: relays.urls, random };
   const outbox = createOutbox({ relays, store: store.outbox, now, log });
   const hearing = keepHearing({

@@ -1,5 +1,6 @@
 import { parseTx, signalBytesOf } from '../bitcoin/index.ts';
-import type { AddressTx, Chain } from '../chain/index.ts';
+import type { Network } from '../bitcoin/network.ts';
+import { type AddressTx, type Chain, ChainUnreachable, requireNetwork } from '../chain/index.ts';
 import type { ChainTx, ChainView } from '../cohort/index.ts';
 import { toHex } from '../crypto/index.ts';
 import type { Log } from '../nostr/index.ts';
@@ -7,6 +8,8 @@ import type { Log } from '../nostr/index.ts';
 /** Blocks that a signal may take: what the fee is estimated for. */
 const FEE_TARGET = 6;
 const REMEMBERED = 50_000;
+/** Seconds that the clock may be behind the chain's median time (BIP-113), which itself is an hour behind the world's. */
+const CLOCK_BEHIND = 30;
 
 export interface Eye {
   /** One consistent look at an address: if the tip moves meanwhile, it looks again. */
@@ -16,12 +19,27 @@ export interface Eye {
   stop(): void;
 }
 
-/** Looks at the chain for the pure rooms: addresses become values, transactions are parsed once. */
-export function createEye(chain: Chain, options: { pollMs: number; log: Log }): Eye {
+export interface EyeOptions {
+  /** Milliseconds between two questions for the tip. */
+  pollMs: number;
+  /** Asked again with every new tip: a node that comes back on another chain counts as down. */
+  network: Network;
+  /** Unix seconds. A clock that is behind the chain is told once, and again after it was right. */
+  now: () => number;
+  log: Log;
+}
+
+/**
+ * Looks at the chain for the pure rooms: addresses become values, transactions are parsed once. `look` throws
+ * ChainUnreachable also while the backend follows another network, so that nothing is decided or signed by it.
+ */
+export function createEye(chain: Chain, options: EyeOptions): Eye {
   const parsed = new Map<string, Pick<ChainTx, 'inputs' | 'signal'>>();
   const listeners = new Set<(hash: string) => void>();
   let tip = '';
   let isDown = false;
+  let isForeign = false;
+  let isBehind = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
 
@@ -39,8 +57,27 @@ export function createEye(chain: Chain, options: { pollMs: number; log: Log }): 
     return made;
   };
 
+  function compareClock(mediantime: number): void {
+    const seconds = mediantime - options.now();
+    const wasBehind = isBehind;
+    isBehind = seconds > CLOCK_BEHIND;
+    if (isBehind && !wasBehind)
+      options.log('error', 'this clock is behind the chain: deadlines run by it, so set it right', { seconds });
+  }
+
+  async function checkNetwork(): Promise<void> {
+    try {
+      await requireNetwork(chain, options.network);
+      isForeign = false;
+    } catch (error) {
+      isForeign = !(error instanceof ChainUnreachable);
+      throw error;
+    }
+  }
+
   async function look(address: string): Promise<ChainView> {
     for (;;) {
+      if (isForeign) throw new ChainUnreachable('the chain backend follows another network than the configured one');
       const before = await chain.tip();
       const [utxos, history, fee_rate] = await Promise.all([
         chain.utxos(address),
@@ -63,13 +100,15 @@ export function createEye(chain: Chain, options: { pollMs: number; log: Log }): 
 
   async function poll(): Promise<void> {
     try {
-      const { hash } = await chain.tip();
+      const { hash, mediantime } = await chain.tip();
+      if (hash !== tip || isDown) await checkNetwork();
       const wasDown = isDown;
       if (wasDown) options.log('info', 'the chain backend answers again');
       isDown = false;
       // After an outage also without a new block: what could not be sent meanwhile waits for this.
       if (hash !== tip || wasDown) {
         tip = hash;
+        compareClock(mediantime);
         for (const listener of listeners) listener(hash);
       }
     } catch (error) {

@@ -147,7 +147,7 @@ export function createWallet(parts: WalletParts): Wallet {
       return tip;
     },
   };
-  const eye = watched && createEye(watched, { pollMs: parts.pollMs ?? 1_000, log });
+  const eye = watched && createEye(watched, { pollMs: parts.pollMs ?? 1_000, network, now, log });
   const mail = createMail({ lend: keys.lend, random, maxMessageBytes: () => net?.relays.maxMessageBytes() ?? null });
   const actor = createActor({
     store,
