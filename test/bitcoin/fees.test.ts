@@ -9,6 +9,7 @@ import {
   splitChange,
 } from '../../src/bitcoin/index.ts';
 
+// fault 29
 describe('choosing a fee', () => {
   const choose = (estimate: unknown, capSats = 3000, vsize = 154) => chooseFee({ estimate, capSats, vsize });
 
@@ -58,6 +59,7 @@ describe('choosing a fee', () => {
   });
 });
 
+// fault 28
 describe('change', () => {
   test.each([
     [10_000, 350, { feeSats: 350, changeSats: 9650 }],

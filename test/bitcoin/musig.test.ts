@@ -179,6 +179,7 @@ describe('keys', () => {
   });
 });
 
+// fault 17
 describe('nonces that cancel', () => {
   /** A secret nonce in the witness's form: k1, k2, public key; `negate` gives the one whose points are opposite. */
   function chosenNonce(publicKey: Bytes, negate: boolean): { secret: Uint8Array<ArrayBuffer>; public: Bytes } {
@@ -322,6 +323,7 @@ describe('what peers send', () => {
   });
 });
 
+// fault 22
 describe('a secret nonce signs once', () => {
   const fresh = (label: string, musig: Musig = createMusig(tiny)) => {
     const parties = [party(tiny, 'once', 0), party(tiny, 'once', 1)] as const;
@@ -393,6 +395,7 @@ describe('a secret nonce signs once', () => {
     expect(nonce.sign(musig.session({ keySet, aggNonce, message }), parties[0].secretKey)).toHaveLength(32);
   });
 
+  // fault 21
   test('it signs for no other key set and no other tweak', () => {
     const { musig, parties, aggNonce } = fresh('sets');
     const keys = parties.map(({ publicKey }) => publicKey);

@@ -23,6 +23,7 @@ const choose = (utxos: Utxo[], pinned?: { txid: string; vout: number }): Outpoin
 const chosenOf = (choice: OutpointChoice): Utxo | null => ('chosen' in choice ? choice.chosen : null);
 const reasonOf = (utxo: Utxo): string | undefined => choose([utxo]).reasons[0]?.reason;
 
+// fault 24
 describe('the rule', () => {
   test('own change before any deposit, however old', () => {
     const [change, deposit] = [utxo('a', { fromOwnSignal: true, height: 990 }), utxo('b', { height: 10 })];
@@ -47,6 +48,7 @@ describe('the rule', () => {
     expect(choice.reasons).toEqual([{ outpoint: outpointText(change), reason: 'too_small' }]);
   });
 
+  // fault 23
   test('a small deposit is reported, a later good one is used', () => {
     const [small, good] = [utxo('a', { height: 100, value_sats: 400 }), utxo('b', { height: 994 })];
     const choice = choose([small, good]);
@@ -62,6 +64,7 @@ describe('the rule', () => {
   });
 });
 
+// fault 24
 describe('what is usable', () => {
   test.each<[Partial<Utxo>, string | undefined]>([
     [{ height: null }, 'unconfirmed'],

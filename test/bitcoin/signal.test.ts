@@ -118,6 +118,7 @@ describe('a signal', () => {
     expect(hash(low)).not.toBe(hash(high));
   });
 
+  // fault 28
   test('change of 330 is paid back, of 329 goes to the fee', () => {
     expect(build(prevout.value_sats - 330)).toMatchObject({ changeSats: 330, vsize: 154 });
     const dust = build(prevout.value_sats - 329);

@@ -79,6 +79,7 @@ describe('what a transcript shows, to whoever has nothing but the file', () => {
     expect(verdictOn(transcript)).toMatchObject({ shown: true, fault: 'invalid_nonce', participant_pk: eve.pk });
   });
 
+  // fault 5
   test('two nonces, and two signatures', async () => {
     const before = await asked();
     const request = mailFor(before.cohort, before.bob, 'authorize_beacon_signal_request');

@@ -60,6 +60,7 @@ describe('what the disk has not taken', () => {
     expect(again.hasSeen('x')).toBe(false);
   });
 
+  // fault 45
   test('is waited for, and a failed disk is told to everybody, now and later', async () => {
     store.commit({ outbox: [item('one')] });
     const waiting = expect(store.whenStored!()).rejects.toThrow(StoreFailed);

@@ -54,6 +54,7 @@ describe.each(backends)('%s', (kind, open) => {
     expect(await chain.tip()).toMatchObject({ height, hash, mediantime });
   });
 
+  // fault 33
   test('refuses to serve another network than the configured one', async () => {
     await expect(requireNetwork(open(), 'bitcoin')).rejects.toMatchObject({ code: 'wrong_network' });
     await requireNetwork(open(), 'regtest');
@@ -196,6 +197,7 @@ describe.each(backends)('%s', (kind, open) => {
     expect(await chain.utxos(address)).toMatchObject([{ txid: idOf(first), value_sats: 50_000, height }]);
   });
 
+  // fault 26
   test('a deposit that a reorganisation undid for good is gone with everything built on it', async () => {
     const chain = open();
     const [source, address] = [await owner.address(), await owner.address()];
@@ -219,6 +221,7 @@ describe.each(backends)('%s', (kind, open) => {
     expect(await chain.submit(child)).toMatchObject({ accepted: false, code: 'missing_inputs' });
   });
 
+  // faults 32, 34
   test('takes a transaction twice, in the mempool and in a block, also when its outputs are spent', async () => {
     const chain = open();
     const address = await owner.address();

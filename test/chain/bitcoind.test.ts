@@ -165,6 +165,7 @@ test('reads the cookie again when it is refused, and gives up when the new one i
   await rm(dir, { recursive: true });
 });
 
+// fault 34
 test('a node that never answers is unreachable after the timeout', async () => {
   const server = createServer(() => {}).listen(0, '127.0.0.1');
   await new Promise(resolve => server.once('listening', resolve));

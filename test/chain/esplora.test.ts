@@ -65,6 +65,7 @@ test.each([
   await expect(esploraChain({ url }).utxos(ADDRESS)).rejects.toMatchObject({ code: 'bad_answer' });
 });
 
+// fault 34
 test.each([429, 500, 502, 503])(
   'HTTP %i is unreachable, so that a submitted transaction is sent again',
   async status => {

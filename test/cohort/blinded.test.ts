@@ -169,6 +169,7 @@ describe('an index', () => {
     expect(typesOf(cohort.tell(ada, response(cohort, {})))).toEqual(['presence_heard', 'opportunity_passed']);
   });
 
+  // fault 58
   test.each(['in an open session', 'in a signal'])('that is a leaf %s never changes hands', where => {
     const { cohort, bob } = frozen();
     deliver(cohort, where === 'in a signal' ? undefined : silent(bob, 'aggregated_nonce'));

@@ -72,6 +72,7 @@ function expectProof(cohort: Cohort, evidence: readonly unknown[], by: Member, t
 }
 
 describe('before the aggregated nonce, an abort frees the updates', () => {
+  // fault 56
   test('a veto, whose reason everybody hears', async () => {
     const { cohort, bob, session_id, ada, controller } = await noncesAsked();
     const outcome = cohort.tell(bob, {
@@ -88,6 +89,7 @@ describe('before the aggregated nonce, an abort frees the updates', () => {
     expect(typesOf(cohort.tell(ada, update(cohort, ada, controller.did, rival)))).toEqual(['update_queued']);
   });
 
+  // fault 55
   test('silence, which is reported and not blamed', async () => {
     const { cohort, eve } = await noncesAsked();
     deliver(cohort, silent(eve, 'authorize_beacon_signal_request'));
@@ -129,6 +131,7 @@ describe('before the aggregated nonce, an abort frees the updates', () => {
     expect(cohort.beacon.round?.stage.name).toBe('announced');
   });
 
+  // fault 16
   test('a nonce that is no point: its sender is blamed, with its own signature as proof', async () => {
     const { cohort, eve, session_id } = await noncesAsked();
     const offCurve = `02${'0'.repeat(63)}5`;
@@ -171,6 +174,7 @@ describe('before the aggregated nonce, an abort frees the updates', () => {
     expect(waits).toEqual([1, 1, 1, 480, 960]);
   });
 
+  // fault 27
   test('an outpoint that is spent elsewhere ends the round at once', async () => {
     const { cohort } = await noncesAsked();
     const { outpoint } = cohort.beacon.round!.frozen!;
@@ -251,6 +255,7 @@ describe('fault 5, equivocation: the first counts, both are kept, the operator i
   });
 });
 
+// fault 18
 describe('a bad partial signature', () => {
   const order = 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141';
 
@@ -273,6 +278,7 @@ describe('a bad partial signature', () => {
     expect([...cohort.beacon.round!.open[0]!.sigs.keys()]).toEqual([bob.pk]);
   });
 
+  // fault 19
   test("another member's: the sender is blamed, not the owner", async () => {
     const { cohort, eve, bob } = await signing();
     const stolen = answer(cohort, bob, mailFor(cohort, bob, 'aggregated_nonce'))!;
@@ -302,6 +308,7 @@ describe('a bad partial signature', () => {
   });
 });
 
+// fault 17
 describe('nonces that cancel to infinity', () => {
   const negated = (hex: string): string => toHex(curve.pointCompress(curve.pointNegate(fromHex(hex)), true));
 
@@ -375,6 +382,7 @@ describe('after the aggregated nonce the session is open', () => {
   const sentAgg = (cohort: Cohort, member: Member): Sent =>
     cohort.sent.findLast(sent => sent.to === member.transport && sent.message.type === 'aggregated_nonce')!;
 
+  // fault 55
   test('silence ends the attempt, not the session: nothing is freed', async () => {
     const { cohort, eve, ada, controller, session_id, outcome } = await stalled();
     expect(typesOf(outcome)).toEqual(['attempt_ended']);
@@ -416,6 +424,7 @@ describe('after the aggregated nonce the session is open', () => {
     expect(cohort.beacon.signals).toHaveLength(1);
   });
 
+  // fault 7
   test('a late partial signature completes the first attempt, in whatever stage the second is', async () => {
     for (const stage of ['waiting', 'presence', 'nonces', 'signatures'] as const) {
       const { cohort, eve, held, session_id } = await stalled();
@@ -504,6 +513,7 @@ describe('after the aggregated nonce the session is open', () => {
     expect(typesOf(cohort.advance())).toEqual(['alarm_cleared', 'presence_asked']);
   });
 
+  // fault 26
   test('the pinned outpoint reorganized away: it waits for it', async () => {
     const { cohort } = await stalled();
     cohort.chain.undo(6, 'mempool');
@@ -513,6 +523,7 @@ describe('after the aggregated nonce the session is open', () => {
   });
 });
 
+// fault 55a
 describe('deaf time', () => {
   test('moves the deadline of every stage that waits for members', async () => {
     const stages = { presence: 60, authorize_beacon_signal_request: 600, aggregated_nonce: 600 } as const;

@@ -24,6 +24,7 @@ async function lingering() {
   return { ...made, signal };
 }
 
+// fault 30
 describe('a fee ladder', () => {
   test('is signed in one ceremony, each step with nonces of its own; the cheapest goes out', async () => {
     const { cohort } = await signalSent(LADDER);
@@ -141,6 +142,7 @@ describe('a fee ladder', () => {
   });
 });
 
+// fault 31
 describe('a reorganization that mines another step than the one that the next round spends', () => {
   /** The second round is under way on the change of the first step; then that step is not the one on chain any more. */
   async function replaced(stage: 'open' | 'nonces' | 'announced', into: number, changes: Partial<Terms> = LADDER) {

@@ -97,6 +97,7 @@ describe('refused', () => {
   // In Bitcoin's curve no point has this x.
   const offCurve = `02${'0'.repeat(63)}5`;
 
+  // fault 64
   test('another advert or other terms', () => {
     expect(refused(optIn(cohort, ada, { advert_id: 'another' }))).toMatchObject({
       code: 'wrong_advert',
@@ -108,6 +109,7 @@ describe('refused', () => {
     });
   });
 
+  // fault 13
   test('a key off the curve, naming the field', () => {
     expect(refused(optIn(cohort, ada, { participant_pubkey: offCurve }))).toMatchObject({
       code: 'invalid_key',
@@ -115,6 +117,7 @@ describe('refused', () => {
     });
   });
 
+  // fault 15
   test('a proof of possession by another key, or of other words', () => {
     const wrong = { code: 'invalid_proof', field: 'body.proof' };
     expect(refused(proofOver(cohort, ada, {}, draw('another key')))).toMatchObject(wrong);
@@ -125,12 +128,14 @@ describe('refused', () => {
     expect(refused(optIn(cohort, ada, { proof: 'ff'.repeat(64) }))).toMatchObject(wrong);
   });
 
+  // fault 15
   test("a proof that was grafted onto a thief's envelope", () => {
     const thief = newMember('thief');
     const stolen = optIn(cohort, ada);
     expect(refused(stolen, thief)).toMatchObject({ code: 'invalid_proof' });
   });
 
+  // fault 14
   test('a cohort key with a seat, under another transport key', () => {
     const taken = startCohort();
     const bob = join(taken, 'bob');
@@ -321,6 +326,7 @@ describe('rebind', () => {
     expect(repeated.events).toEqual([]);
   });
 
+  // fault 62
   test('an old one that is replayed does not take the seat back', () => {
     const cohort = formed();
     const [ada] = cohort.members as [Member];
@@ -361,6 +367,7 @@ describe('rebind', () => {
 });
 
 describe('strangers and misuse', () => {
+  // fault 2
   test('a sender without a seat is dropped, whatever it says', () => {
     const cohort = formed();
     const stranger = newMember('stranger');

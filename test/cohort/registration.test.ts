@@ -233,6 +233,7 @@ describe('the limit of DIDs', () => {
     register(cohort, bob, 'three');
   });
 
+  // fault 57
   test('counts what is being checked: a burst does not pass it', () => {
     const { cohort, ada } = start({ dids: { min: 0, max: 2 } });
     const [one, two, three] = ['one', 'two', 'three'].map(name => newController(name));
@@ -261,6 +262,7 @@ describe('the limit of DIDs', () => {
   });
 });
 
+// fault 58
 describe('one DID, two members', () => {
   const unproven = { unproven_dids: true };
   const without = (cohort: Cohort, member: Member, did: string) => {
@@ -410,6 +412,7 @@ function verified(signal: SignalEvidence, did: string): SmtProof {
 }
 
 describe('evidence', () => {
+  // fault 61
   test('a registration brings proofs of an empty index for every earlier signal and the open one', async () => {
     const { cohort, ada, controller } = await signalSent();
     started.push(cohort);

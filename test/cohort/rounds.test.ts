@@ -114,6 +114,7 @@ describe('what keeps a round from opening, in words', () => {
     expect(typesOf(cohort.advance())).toEqual(['round_opened']);
   });
 
+  // fault 25
   test('no deposit, one too small, one not deep enough', async () => {
     const { cohort, send } = await ready({}, 1);
     await send(0);
@@ -129,6 +130,7 @@ describe('what keeps a round from opening, in words', () => {
     expect(typesOf(cohort.mine(1))).toEqual(['round_opened']);
   });
 
+  // fault 24
   test('a coinbase matures at 101', async () => {
     const { cohort, send } = await ready({}, 1);
     await send(0);
@@ -199,6 +201,7 @@ describe('presence', () => {
     expect(typesOf(cohort.advance())).toEqual(['session_requested']);
   });
 
+  // fault 26
   test('ends the round where the deposit is gone by then', async () => {
     const { cohort, ada, signed, controller } = await roundOpen();
     cohort.chain.spend(cohort.chain.view(cohort.beacon.script_hex).utxos[0]!);
@@ -213,6 +216,7 @@ describe('presence', () => {
 });
 
 describe('the session', () => {
+  // fault 24
   test('pins one outpoint: the oldest deposit, whatever strangers pay in later', async () => {
     const { cohort } = await roundOpen();
     const [oldest] = cohort.chain.view(cohort.beacon.script_hex).utxos;
@@ -315,6 +319,7 @@ describe('the session', () => {
     expect(cohort.chain.has(signal!.txid)).toBe(true);
   });
 
+  // fault 55
   test('a reminder repeats the aggregated nonce to who has not signed', async () => {
     const { cohort } = await sessionOpen();
     const eve = cohort.members[2]!;
@@ -410,6 +415,7 @@ describe('the signal', () => {
   });
 });
 
+// fault 6
 describe('the wrong moment or session is refused politely', () => {
   const other = drawHex('another session');
 
@@ -437,6 +443,7 @@ describe('the wrong moment or session is refused politely', () => {
     expect(cohort.beacon.round?.stage.name).toBe('signatures');
   });
 
+  // fault 38
   test('signatures while nonces are asked for, or under another aggregated nonce, or for another beacon', async () => {
     const { cohort, ada } = await roundOpen();
     deliver(cohort, until('authorize_beacon_signal_request'));

@@ -104,6 +104,7 @@ describe('a signature', () => {
   });
 });
 
+// fault 55
 describe('a silent member', () => {
   test('is reminded once, and alone', () => {
     const { cohort, eve } = proposed();

@@ -72,6 +72,7 @@ describe('an open session on chain', () => {
     return { ...made, hex: finished(cohort, eve, held) };
   }
 
+  // fault 35b
   test('of an attempt that was called aborted is the success it is', async () => {
     const { cohort, hex } = await completedElsewhere();
     const old = cohort.beacon.round!.open[0]!;
@@ -154,6 +155,7 @@ describe('an open session on chain', () => {
     expect(blockerOf(cohort)).not.toMatch(/halted/);
   });
 
+  // fault 27
   test('a theft with other signal bytes halts the cohort', async () => {
     const { cohort } = watched(await sessionOpen());
     cohort.mail = [];
@@ -178,6 +180,7 @@ describe('an open session on chain', () => {
   });
 });
 
+// fault 31
 describe('a reorganization', () => {
   test('takes a signal to 0: it is sent again, reported, and comes back', async () => {
     const { cohort } = watched(await signalSent());
@@ -267,6 +270,7 @@ describe('a reorganization', () => {
 });
 
 describe('strangers', () => {
+  // fault 35a
   test('a deposit that looks like a signal is an alarm, and is never spent', async () => {
     const cohort = formed();
     started.push(cohort);
@@ -293,6 +297,7 @@ describe('strangers', () => {
     expect(cohort.beacon.alarms.size).toBe(0);
   });
 
+  // fault 27
   test('a spend that no session explains halts new rounds', async () => {
     const { cohort } = watched(await signalSent());
     cohort.mine(6);
@@ -312,6 +317,7 @@ describe('strangers', () => {
 });
 
 describe('a chain that cannot be seen', () => {
+  // fault 35
   test('changes nothing for as long as it takes', async () => {
     const { cohort } = watched(await signalSent());
     cohort.chainUp = false;

@@ -80,6 +80,7 @@ describe('an update', () => {
     expect(acked(again)).toEqual(first);
   });
 
+  // fault 60
   test('of the same version replaces the one before', async () => {
     const { cohort, ada, one } = start();
     const first = await updateOf(one, addService('first'));
@@ -100,6 +101,7 @@ describe('an update', () => {
 });
 
 describe('refused', () => {
+  // fault 59
   test('for another beacon, member or DID', async () => {
     const { cohort, ada, bob, one } = start();
     const signed = await updateOf(one, addService('first'));
@@ -182,6 +184,7 @@ describe('refused', () => {
   });
 });
 
+// fault 60
 describe('once frozen', () => {
   const second = addService('second');
 

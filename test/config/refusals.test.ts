@@ -9,6 +9,7 @@ afterEach(() => folder?.remove());
 const bitcoind = (rest: string): string =>
   `network = "regtest"\n[chain]\nbackend = "bitcoind"\nurl = "http://127.0.0.1:18443"\n${rest}`;
 
+// fault 51
 describe('what is wrong is told by its key, with what is allowed', () => {
   const cases: [name: string, toml: string, expected: RegExp][] = [
     [
@@ -169,6 +170,7 @@ describe('what is wrong is told by its key, with what is allowed', () => {
     expect(folder.problems()).toEqual([expect.stringMatching(/^advert\.signal_output: has to be "last" on mainnet/)]);
   });
 
+  // fault 52
   test('all problems are told at once', () => {
     folder = makeFolder(
       `typo = 1\n${BASE}poll_ms = "x"\n[advert]\nfee_cap = 1\nflow = "both"\n[advert.frequency]\ninterval = 1\nmin_interval = 2\n`,
@@ -205,6 +207,7 @@ describe('what is wrong is told by its key, with what is allowed', () => {
   });
 });
 
+// fault 53
 describe('relays', () => {
   const files: [name: string, text: string, expected: RegExp][] = [
     ['empty list', '{"relays": []}', /relays\.json: has to name at least one relay.*by_hand = true/],
@@ -249,6 +252,7 @@ describe('relays', () => {
 });
 
 describe('keys and secrets', () => {
+  // fault 54
   test.each([0o644, 0o640, 0o604, 0o620])('an identity key of mode %o is refused with the command that helps', mode => {
     folder = makeFolder();
     chmodSync(folder.path('identity.key'), mode);
@@ -258,6 +262,7 @@ describe('keys and secrets', () => {
     expect(problem).toMatch(/^identity\.key_file: /);
   });
 
+  // fault 54
   test('a missing identity key is refused with the command that makes one', () => {
     folder = makeFolder('[identity]\nkey_file = "it\'s here.key"\n'.replace(/^/, `${BASE}`));
     expect(folder.problems()).toEqual([

@@ -55,6 +55,7 @@ describe('a configuration that loads', () => {
     expect(termsSchema.safeParse(whole).error).toBeUndefined();
   });
 
+  // fault 51
   test('goes on mainnet when that is meant', () => {
     folder = makeFolder(`mainnet = true\n${BASE.replace('regtest', 'bitcoin')}`);
     expect(folder.load()).toMatchObject({ network: 'bitcoin', mainnet: true });

@@ -153,6 +153,7 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
   }
 });
 
+// fault 58
 test('a member whose index was squatted wins it back by naming its DID, and both are told', {
   timeout: 180_000,
 }, async () => {

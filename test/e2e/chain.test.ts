@@ -64,6 +64,7 @@ async function deposit(sats = 100_000): Promise<{ txid: string; vout: number }> 
   return paid;
 }
 
+// faults 34, 35
 test('the node goes away in the middle of a round and comes back: nothing is lost', { timeout: 40_000 }, async () => {
   const did = await begin('outage');
   await deposit();
@@ -85,6 +86,7 @@ test('the node goes away in the middle of a round and comes back: nothing is los
   expect(wallet.status().cohorts[0]!.last_abort).toBeNull();
 });
 
+// fault 31
 test('a signal that is reorganised away at depth 3: status goes back, every member hears it, and forward again', {
   timeout: 40_000,
 }, async () => {
@@ -116,6 +118,7 @@ test('a signal that is reorganised away at depth 3: status goes back, every memb
   expect(await show()).toMatchObject({ signals: 1, alarms: [] });
 });
 
+// fault 33
 test('a daemon does not start on another network than its own, and starts again on the right one', async () => {
   await begin('network');
   await aggregator!.stop();
@@ -126,6 +129,7 @@ test('a daemon does not start on another network than its own, and starts again 
   expect((await show()).phase).toBe('formed');
 });
 
+// fault 23
 test('deposits: too small, unconfirmed, good; a stray one that looks like a signal is never spent', {
   timeout: 40_000,
 }, async () => {
@@ -173,6 +177,7 @@ async function strayDeposit(sats: number): Promise<string> {
   return (await node.rpc('sendrawtransaction', [signed.hex])) as string;
 }
 
+// faults 4, 37
 test('the whole history of the relay comes again: nothing changes', { timeout: 40_000 }, async () => {
   const did = await begin('replay');
   await deposit();

@@ -163,6 +163,7 @@ test('the retry signs the same, and a late signature of the first attempt comple
   expect((await show(cohort)).alarms).toEqual([]);
 });
 
+// fault 35b
 test('the transaction of an old attempt, completed and published by members behind our back, is the success it is', async () => {
   const { cohort, ada, bob, aggregated, request } = await atSignatures();
   await ada.next('round_aborted');
@@ -187,6 +188,7 @@ test('the transaction of an old attempt, completed and published by members behi
   expect(await round(cohort, 1)).toMatchObject({ stage: 'closed', session_id: request.session_id, txid });
 });
 
+// fault 55
 test('every reason reaches every member: veto, silence before and after, with not_heard and without blame', async () => {
   const { cohort, member } = await advertise();
   const [ada, bob] = [member(), member()];

@@ -93,6 +93,7 @@ async function refuse(
 const OFF_CURVE = `02${'00'.repeat(31)}05`;
 const HASH = 'ab'.repeat(32);
 
+// fault 15
 test('opt-ins: each reason for which a seat is not given', async () => {
   const { cohort, advert, member } = await advertise();
   const ada = member();
@@ -351,6 +352,7 @@ test('registrations', async () => {
   expect((await ada.ask(proofs({}))).body).toMatchObject({ signals: [] });
 });
 
+// fault 59
 test('updates', async () => {
   const { cohort, ada, bob } = await formed({ frequency: { interval: 3600, min_interval: 0, pending_updates: 50 } });
   const raw = rawKeyDid();
@@ -436,6 +438,7 @@ test('updates', async () => {
   expect(await facts(cohort)).toMatchObject({ pending_updates: 1, registered: [{ did: raw.did, pending: 2 }] });
 });
 
+// fault 6
 test('signing: nonces, authorizations, vetoes; blame with evidence; late, and deactivated at the end', {
   timeout: 30_000,
 }, async () => {
@@ -571,6 +574,7 @@ test('signing: nonces, authorizations, vetoes; blame with evidence; late, and de
   await refuse(bob, bob.register(raw), 'did_taken', /was in a signal already/, 'body.did');
 });
 
+// fault 4
 test('a message that comes again gets the stored answer, byte for byte, and nothing is done twice', async () => {
   const { cohort, ada } = await formed({ frequency: { interval: 3600, min_interval: 0, pending_updates: 50 } });
   const raw = rawKeyDid();
@@ -608,6 +612,7 @@ test('a message that comes again gets the stored answer, byte for byte, and noth
   expect(await facts(cohort)).toEqual(before);
 });
 
+// fault 2
 test('other versions and types: politely refused for members, silence for strangers, whose messages change nothing', async () => {
   const { cohort, advert, member, ada } = await formed();
   const raw = rawKeyDid();

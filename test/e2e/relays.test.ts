@@ -76,6 +76,7 @@ async function finished({ show, wallets }: World, did: string, attempts = 1): Pr
   await until('version 2', async () => (await wallets[0].resolve({ did })).versionId === '2');
 }
 
+// fault 36
 test('one relay down at the start and up later, another dying in the middle of a round: time, and nothing else', async () => {
   const port = await freePort();
   const first = await relay();
@@ -102,6 +103,7 @@ test('one relay down at the start and up later, another dying in the middle of a
   expect(await show()).toMatchObject({ alarms: [] });
 });
 
+// fault 41
 test('all relays down for longer than a deadline: nobody is late, and the round goes on', async () => {
   const both = [await relay(), await relay()];
   const world = await begin(
@@ -130,6 +132,7 @@ test('all relays down for longer than a deadline: nobody is late, and the round 
   expect(wallets.map(wallet => wallet.status().cohorts[0]!.last_abort)).toEqual([null, null]);
 });
 
+// faults 36, 39
 test('a relay that says OK and stores nothing, beside an honest one, and for a while alone', {
   timeout: 40_000,
 }, async () => {
@@ -151,6 +154,7 @@ test('a relay that says OK and stores nothing, beside an honest one, and for a w
   await finished(world, did);
 });
 
+// fault 39
 test('cohort_ready lost by a relay that lied: the wallet asks again', { timeout: 40_000 }, async () => {
   const only = await relay();
   const world = await begin('forgetful', [only.url]);
@@ -175,6 +179,7 @@ test('cohort_ready lost by a relay that lied: the wallet asks again', { timeout:
   expect((await aggregator.api.cohortShow({ cohort })).members).toHaveLength(2);
 });
 
+// faults 38, 42
 test('relays that demand AUTH, reorder and duplicate', async () => {
   const guarded = await relay({ faults: { authRequired: true, reorder: true, duplicate: 2 } });
   const world = await begin('auth', [guarded.url]);

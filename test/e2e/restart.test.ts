@@ -138,6 +138,7 @@ async function restartUntil(what: string, isSo: () => Promise<boolean> | boolean
   throw new Error(`restarted over and over, and never: ${what}`);
 }
 
+// fault 44
 test('formation, registration and update: everybody restarts between any two messages', {
   timeout: 60_000,
 }, async () => {
@@ -240,6 +241,7 @@ test('a wallet that restarts with nonces out: another attempt, in an open sessio
   await until('version 2', async () => (await wallet('alexis').resolve({ did })).versionId === '2');
 });
 
+// fault 55a
 test('a daemon that was away longer than a deadline drops nobody and blames nobody', { timeout: 60_000 }, async () => {
   const short = { cohort_set: 3, presence: 3, nonce: 3, signature: 3 };
   const away = async () => {

@@ -45,6 +45,7 @@ describe.each(TYPES)('%s', type => {
     expect(schema.safeParse({}).success).toBe(false);
   });
 
+  // fault 9
   test('no value may be of another kind', () => {
     const wrong = [Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60, -1, 1.5, { nested: {} }, [[[]]], '\u0007'];
     for (const path of placesIn(sample).filter(path => !isOpen(path)))
@@ -78,6 +79,7 @@ const compressed: [MessageType, string][] = [
   ['leave', 'participant_pk'],
 ];
 
+// fault 13
 test.each(compressed)('%s: an x-only or uncompressed key is refused where 33 bytes are due', (type, name) => {
   const key = keyOf('ada');
   for (const bad of [key.slice(2), `04${key.slice(2)}`, `04${key.slice(2).repeat(2)}`, '']) {
@@ -86,6 +88,7 @@ test.each(compressed)('%s: an x-only or uncompressed key is refused where 33 byt
   }
 });
 
+// fault 18
 test('a partial signature of 31 bytes is refused', () => {
   const body = { ...SAMPLES.signal_authorization, sig: ['cd'.repeat(31)] };
   expect(BODIES.signal_authorization.safeParse(body).error?.issues[0]?.path).toEqual(['sig', 0]);

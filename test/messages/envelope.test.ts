@@ -66,6 +66,7 @@ describe('round trip', () => {
   });
 });
 
+// fault 2
 describe('nobody is proven: drop', () => {
   const signed = sign(draftOf('leave'));
   const forgeries: [string, Record<string, unknown>][] = [
@@ -95,6 +96,7 @@ describe('nobody is proven: drop', () => {
     expect(droppedBy(readEnvelope(JSON.stringify(forged)))).not.toBe('');
   });
 
+  // fault 9
   test('what is no JSON, no object, or holds what JSON has no number for', () => {
     const good = JSON.stringify(signed);
     for (const text of ['', '{', 'null', '[]', '"text"', '1', `${good}x`, good.replace('"seq":1', '"seq":NaN')])
@@ -103,12 +105,14 @@ describe('nobody is proven: drop', () => {
     expect(readEnvelope(good.replace('"seq":1', '"seq":9007199254740993')).ok).toBe(false);
   });
 
+  // fault 8
   test('ten megabytes, before anything is parsed', () => {
     expect(droppedBy(readEnvelope(' '.repeat(10_000_000)))).toBe('too_large');
     expect(droppedBy(readEnvelope(' '.repeat(MAX_ENVELOPE + 1)))).toBe('too_large');
     expect(droppedBy(readEnvelope(' '.repeat(MAX_ENVELOPE)))).toBe('not_json');
   });
 
+  // fault 8
   test('nesting of ten thousand, objects or lists, open or closed', () => {
     for (const text of [
       '['.repeat(10_000),
@@ -124,11 +128,13 @@ describe('nobody is proven: drop', () => {
     expect(readEnvelope(JSON.stringify(signed)).ok).toBe(true);
   });
 
+  // fault 9
   test('lone surrogates, which have no canonical form', () => {
     const text = JSON.stringify(signed).replace('moving away', '\\ud800');
     expect(droppedBy(readEnvelope(text))).toMatch(/id or signature/);
   });
 
+  // fault 9
   test.each(['', '"body":{', '"invocation":{'])('keys named __proto__ are never overlooked (after %s)', place => {
     const update = sign({ ...draftOf('did_update') });
     const text = JSON.stringify(update);
@@ -144,6 +150,7 @@ describe('the sender is proven: a polite refusal', () => {
   const signed = sign(draftOf('leave'));
   const sender = { from: signed.from, to: signed.to, cohort: signed.cohort };
 
+  // fault 10
   test('another version is told what this side speaks', () => {
     for (const v of [0, 2, 999]) {
       const read = refused(checkEnvelope(forge({ ...signed, v })));
@@ -152,6 +159,7 @@ describe('the sender is proven: a polite refusal', () => {
     }
   });
 
+  // fault 10
   test('another type is told the known ones', () => {
     for (const type of ['opt_out', '', 'toString', '__proto__', 'constructor']) {
       const read = refused(checkEnvelope(forge({ ...signed, type })));

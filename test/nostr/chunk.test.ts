@@ -66,6 +66,7 @@ describe('chunks', () => {
   });
 });
 
+// fault 12
 describe('attacks on the assembler', () => {
   test('parts that contradict each other: the first stays', () => {
     const take = accept();
@@ -103,6 +104,7 @@ describe('attacks on the assembler', () => {
     expect(wrong.map(part => take(part)).at(-1)).toEqual({ status: 'refused', reason: 'hash' });
     expect(assembler.held()).toBe(0);
   });
+  // fault 57
   test('an endless number of open sets costs the flooder its own oldest ones', () => {
     const assembler = createChunkAssembler();
     const take = accept(assembler);
@@ -116,6 +118,7 @@ describe('attacks on the assembler', () => {
         .at(-1),
     ).toMatchObject({ status: 'whole' });
   });
+  // fault 57
   test('bytes are bounded for each sender', () => {
     const assembler = createChunkAssembler({ ...CHUNK_LIMITS, bytesPerSender: 8_000 });
     const results = parts.map(part => accept(assembler)(part));

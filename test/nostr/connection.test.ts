@@ -77,6 +77,7 @@ describe('a relay that comes and goes', () => {
       { kinds: [8252], since: 101 },
     ]);
   });
+  // fault 40
   test('is cut when it stops answering pings', async () => {
     const server = await relay({ faults: { silent: true } });
     const connection = connect(server.url, { timing: { ...fast, pingMs: 20 } });
@@ -87,6 +88,7 @@ describe('a relay that comes and goes', () => {
     expect((await connection.publish(mail('x'))).ok).toBe(true);
     expect(server.stats.connections).toBe(before);
   });
+  // fault 40
   test('is cut when it accepts the connection and never answers the handshake', async () => {
     let accepted = 0;
     const loris = createServer(socket => {
@@ -160,6 +162,7 @@ describe('what a relay sends', () => {
     expect(texts(heard.events)).toEqual(['second']);
     expect(server.stats.connections).toBe(1);
   });
+  // fault 40
   test('ends the connection when it is endless junk, or one frame of megabytes', async () => {
     const server = await relay();
     const connection = connect(server.url);
@@ -207,6 +210,7 @@ describe('subscriptions that a relay closes', () => {
   });
 });
 
+// fault 42
 describe('authentication (NIP-42)', () => {
   test('is done once per challenge; what was refused before goes out again', async () => {
     const server = await relay({ faults: { authRequired: true } });

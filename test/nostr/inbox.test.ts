@@ -16,6 +16,7 @@ const series = (count: number, from = now - count): NostrEvent[] =>
   Array.from({ length: count }, (_, i) => mail(`${from + i}`, from + i));
 
 describe('order of checks', () => {
+  // fault 1
   test('drops what is expired, from the future, forged, or for others; remembers none of it', async () => {
     const server = await relay();
     const kept = memory();
@@ -45,6 +46,7 @@ describe('order of checks', () => {
     expect(texts(kept.delivered).sort()).toEqual(texts(series(5)));
     expect(new Set(kept.dropped)).toEqual(new Set(['duplicate']));
   });
+  // fault 7
   test('junk from the future moves no cursor', async () => {
     const server = await relay({ limits: { maxAhead: 1e9 } });
     const kept = memory();
@@ -86,6 +88,7 @@ describe('stored messages', () => {
     await until(() => kept.delivered.length === 3);
     expect([...kept.cursors.keys()]).toEqual([`${good.url} ${bobKey}`]);
   });
+  // fault 43
   test('are handed over after a while when the relay never ends them, and the cursor stays', async () => {
     const server = await relay({ faults: { eose: 'never' } });
     await store([server], series(3));
@@ -97,6 +100,7 @@ describe('stored messages', () => {
     expect(kept.cursors.size).toBe(0);
     expect(opened.caughtUp()).toEqual([]);
   });
+  // faults 7, 43
   test('that a relay sends behind its EOSE, or kept back, are not lost', async () => {
     const server = await relay({ faults: { eose: 'early' } });
     await store([server], series(3));
@@ -136,6 +140,7 @@ describe('the cursor', () => {
     await until(() => second.caughtUp().length === 1);
     expect(texts(kept.delivered)).toEqual(['old', 'recent', 'late']);
   });
+  // fault 47
   test('from a wrong clock counts as now', async () => {
     const server = await relay();
     await store([server], [mail('x')]);
@@ -167,6 +172,7 @@ describe('the cursor', () => {
     expect(texts(kept.delivered)).toEqual(['good', 'bad']);
     expect([...kept.cursors.values()]).toEqual([now - 10]);
   });
+  // fault 36
   test('is kept for each relay: what one missed comes from it when it is back', async () => {
     const [steady, flaky] = [await relay(), await relay()];
     const kept = memory();
@@ -216,6 +222,7 @@ describe('delivery', () => {
     await until(() => opened.caughtUp().length === 2);
     expect(heard.sort()).toEqual(['done', 'part', 'part']);
   });
+  // fault 40
   test('a relay that floods does not hold up another', async () => {
     const [flooding, calm] = [await relay(), await relay()];
     await store([flooding], series(200));

@@ -62,6 +62,7 @@ describe.each(SCHEMES)('a letter by %s', scheme => {
     for (const { event } of items)
       expect(reader.open(event, bobKey, NOW, () => false)).toMatchObject({ status: 'drop', why: 'chunks' });
   });
+  // fault 2
   test('of another sender than its envelope says is dropped', () => {
     const { envelope } = mail().seal(letter(scheme), NOW);
     const outgoing = { plaintext: JSON.stringify(envelope), to: bobKey, contextId: '', createdAt: NOW, random };
@@ -73,6 +74,7 @@ describe.each(SCHEMES)('a letter by %s', scheme => {
   });
 });
 
+// fault 3
 test('a scheme in the kind of another is dropped', () => {
   for (const [from, to] of [
     ['nip44_v2', 4],

@@ -54,6 +54,7 @@ describe('NIP-04', () => {
     expect(() => encryptNip04('a', alice, 'f'.repeat(64), iv)).toThrow(Nip04Error);
     expect(() => encryptNip04('a', new Uint8Array(32), bobKey, iv)).toThrow(Nip04Error);
   });
+  // fault 11
   test.each([
     ['no iv', content],
     ['an empty iv', `${content}?iv=`],

@@ -66,6 +66,7 @@ describe('NIP-44 vectors', () => {
   test.each(vectors.bad_lengths)('refuses a plaintext of %i bytes', length => {
     expect(() => encrypt('a'.repeat(length), key, nonce)).toThrow(Nip44Error);
   });
+  // fault 11
   test.each(vectors.bad_payloads)('does not decrypt: $note', ({ conversation_key, payload, note }) => {
     const result = decrypt(payload, fromHex(conversation_key));
     const reason = ['version', 'MAC', 'padding'].find(word => note.includes(word))?.toLowerCase() ?? 'malformed';

@@ -54,6 +54,7 @@ describe('the outbox', () => {
     await until(() => kept.status(event, server.url) === 'done');
     expect(server.events()).toEqual([event]);
   });
+  // fault 42
   test.each(['rateLimited', 'authRequired'] as const)('comes again after %s', async fault => {
     const server = await relay({ faults: { [fault]: true } });
     const relays = connectAll([server.url]);
@@ -80,6 +81,7 @@ describe('the outbox', () => {
     await sent.idle();
     expect(strict.stats.published).toBe(1);
   });
+  // fault 42
   test('reports the work that a relay wants: stored bytes cannot be mined', async () => {
     const server = await relay({ faults: { pow: 200 } });
     const kept = rows();

@@ -43,6 +43,7 @@ describe('paging', () => {
     expect(readAll([], 500).requests).toBe(1);
     expect(readAll(stored.slice(0, 10), 500).requests).toBe(2);
   });
+  // fault 43
   test('does not let junk in a page pass for its end, nor for a time', () => {
     const page = firstPage();
     for (let i = 0; i < 4; i++) countInto(page, at(100 + i));

@@ -21,6 +21,7 @@ describe('several relays', () => {
     expect(texts(once)).toEqual(['x']);
     expect(copies.sort()).toEqual([...relays.urls].sort());
   });
+  // fault 1
   test('a forged copy that comes first does not hide the genuine event', async () => {
     const [forger, honest] = [await relay(), await relay({ faults: { delayMs: 50 } })];
     const genuine = mail('genuine');

@@ -55,6 +55,7 @@ describe('a directed message', () => {
   });
 });
 
+// fault 11
 describe('what does not unwrap', () => {
   const sign = (kind: number, tags: string[][], content: string) =>
     unwrapMessage(signEvent({ kind, tags, content, created_at: 1 }, alice, random(32)), bob);
@@ -79,6 +80,7 @@ describe('what does not unwrap', () => {
     const grafted = signEvent({ kind: 8252, tags: [['p', bobKey]], content, created_at: 1 }, carol, random(32));
     expect(unwrapMessage(grafted, bob)).toEqual({ ok: false, reason: 'mac' });
   });
+  // fault 3
   test('plaintext, NIP-04 and nothing', () => {
     for (const text of ['{"v":1}', 'aGVsbG8=?iv=aGVsbG8=', ''])
       expect(sign(8252, [['p', bobKey]], text)).toEqual({ ok: false, reason: 'malformed' });

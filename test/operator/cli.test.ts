@@ -154,6 +154,7 @@ describe('init', () => {
 });
 
 describe('a configuration that cannot be used', () => {
+  // fault 52
   test('is refused with all its problems before anything starts', async () => {
     await cli('init');
     chmodSync(join(dir, 'identity.key'), 0o644);
@@ -224,6 +225,7 @@ describe('doctor', () => {
     expect(findings).toContainEqual(expect.objectContaining({ check: `relay ${relay.url}`, level: 'fail' }));
   });
 
+  // fault 47
   test('notices a clock that is behind the chain', async () => {
     await healthy({ time: () => Math.floor(Date.now() / 1000) + 86_400 });
     const { code, stdout } = await cli('doctor');
@@ -250,6 +252,7 @@ describe('the running aggregator', () => {
     return [];
   }
 
+  // fault 49
   test('serves its operator until SIGTERM', async () => {
     await prepared();
     const daemon = start(['run', '--json'], { cwd: dir });
@@ -337,6 +340,7 @@ describe('the running aggregator', () => {
     expect((await second.ended).code).toBe(0);
   }, 60_000);
 
+  // fault 33
   test('refuses to start on another network, or on keys that others can read', async () => {
     await prepared();
     const wrong = await cli('run', '--network', 'signet');

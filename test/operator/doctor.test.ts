@@ -9,6 +9,7 @@ test.each([
   ['v18.20.0', 'fail'],
 ])('Node %s is %s', (version, level) => expect(checkNode(version).level).toBe(level));
 
+// fault 47
 describe('the clock', () => {
   const NOW = 1_800_000_000;
   const level = (ahead: number[], mediantime: number | null = NOW - 3_600) => checkClock(ahead, mediantime, NOW).level;

@@ -60,6 +60,7 @@ function stage(over: { failed?: Promise<never>; stop?: () => Promise<void>; star
 }
 
 describe('run', () => {
+  // fault 49
   test('serves the socket until a signal, then stops in order', async () => {
     const { exit, ready, signal, stops } = stage();
     expect(await ready).toBe(controlPath(config.state_dir));
@@ -70,6 +71,7 @@ describe('run', () => {
     expect(existsSync(await ready)).toBe(false);
   });
 
+  // fault 45
   test('a daemon that cannot go on is told, and ends with 1', async () => {
     let fail: (error: unknown) => void = () => {};
     const failed = new Promise<never>((_, reject) => (fail = reject));

@@ -22,6 +22,7 @@ function watching(bent: Partial<Chain>, now: () => number = () => TIME) {
 }
 const until = (check: () => boolean): Promise<boolean> => vi.waitUntil(check, { timeout: 60_000, interval: 2 });
 
+// fault 33
 test('a node that comes back on another chain counts as down until it is the right one again', async () => {
   let network: Awaited<ReturnType<Chain['network']>> | 'unknown' = 'regtest';
   const { sim, eye, said, tips } = watching({
@@ -47,6 +48,7 @@ test('a node that comes back on another chain counts as down until it is the rig
   }
 });
 
+// fault 47
 test('a clock that is behind the chain is told, once for each time that it happens', async () => {
   let now = TIME - 86_400;
   const { sim, said, tips } = watching({}, () => now);

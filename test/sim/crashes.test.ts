@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { live } from './lives.ts';
 
 /** A slice of the crash matrix; `npm run torture` has all of it. */
+// faults 22, 44
 test.each([1, 2, 3])(
   'a cohort lives on while its programs end at any point (life %i)',
   { timeout: 300_000 },

@@ -101,6 +101,7 @@ describe('a batch', () => {
     expect(store.hasSeen('x')).toBe(false);
   });
 
+  // fault 4
   test('that answers a message a second time stores nothing', () => {
     const store = tempStore();
     store.commit(step(0));
@@ -173,6 +174,7 @@ describe('a batch', () => {
   });
 });
 
+// fault 45
 describe('a full disk', () => {
   test('stores nothing of the batch and keeps what was there', () => {
     const path = join(tempFolder(), 'a.db');
@@ -227,6 +229,7 @@ describe('answers', () => {
 describe('broadcasts', () => {
   const tx = (txid: string, hex = '02') => ({ txid, hex, stream: 'a', at: 1 });
 
+  // fault 34
   test('are open until settled, and the first bytes stand', () => {
     const store = tempStore();
     store.commit({ broadcasts: [tx('b'), tx('a')] });

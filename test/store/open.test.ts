@@ -103,6 +103,7 @@ describe('a new database', () => {
 });
 
 describe('a store in use', () => {
+  // fault 46
   test('is refused to a second opener in this process, by whatever name', () => {
     const folder = tempFolder();
     const path = join(folder, 'a.db');
@@ -130,6 +131,7 @@ describe('a store in use', () => {
 });
 
 describe('a database that is not ours', () => {
+  // fault 50
   test('of a newer version is refused and stays as it was', () => {
     const path = madeDatabase();
     run(path, 'PRAGMA user_version = 99');
@@ -144,6 +146,7 @@ describe('a database that is not ours', () => {
     expect(countSteps(tempStore(path))).toBe(5);
   });
 
+  // fault 50
   test('of a newer version that crashed keeps its log unread', () => {
     const path = madeDatabase();
     const crashed = join(tempFolder(), 'crashed.db');

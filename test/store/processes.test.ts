@@ -37,6 +37,7 @@ async function kill(running: ChildProcess): Promise<void> {
   await closed;
 }
 
+// fault 44
 test('twenty kills in a loop of commits lose nothing that was acknowledged and leave nothing partial', async () => {
   const path = join(tempFolder(), 'a.db');
   let stored = 0;
@@ -57,6 +58,7 @@ test('twenty kills in a loop of commits lose nothing that was acknowledged and l
   expect(stored).toBeGreaterThan(20);
 }, 60_000);
 
+// faults 22, 46
 test('a second process is refused at once, and the database stays untouched', async () => {
   const path = join(tempFolder(), 'a.db');
   const holder = start('hold', path);

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { playSessions } from './byzantine/run.ts';
 
 /** A slice of the long proof, in every `npm test`; `npm run torture` plays 2,000. */
+// fault 22
 test('60 misbehaving sessions of three members: exact blame, nothing signed twice, all end well', {
   timeout: 240_000,
 }, async () => {

@@ -8,6 +8,7 @@ const SEEDS = Number(process.env.TORTURE_CRASH_SEEDS ?? 3);
 const LIVES = Number(process.env.TORTURE_CRASH_LIVES ?? 40);
 const ENDS = 24;
 
+// fault 44
 test('programs end before and after every act, in every phase, with torn logs, and again while they recover', async () => {
   const all = createCoverage();
   const bad: LifeReport[] = [];

@@ -59,6 +59,7 @@ async function until<T>(what: string, look: () => Promise<T | false | undefined 
 const insist = <T>(who: Victim, method: string, params: unknown): Promise<T> =>
   until(`${who.name} ${method}`, () => who.call<T>(method, params), 120_000);
 
+// fault 44
 test(`${KILLS} kills of aggregator and wallets in live rounds: every acknowledged update is announced, every DID resolves`, async () => {
   const random = seeded(SEED);
   const { cohort } = await insist<{ cohort: string }>(daemon, 'advertCreate', {

@@ -165,6 +165,7 @@ describe('a key file with a seed', () => {
     ]);
   });
 
+  // fault 48
   test('put back with older counters never hands out a key twice', () => {
     const { path, keys } = device('first');
     const dids = [keys.create('did'), keys.create('did')];

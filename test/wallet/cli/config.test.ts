@@ -104,6 +104,7 @@ test('the home: flag, else variable, else ~/.btcr2-wallet', () => {
   expect(read(GOOD, {}, env).network).toBe('regtest');
 });
 
+// fault 52
 describe('what is wrong is named by its key', () => {
   const line = (from: string | RegExp, to: string) => GOOD.replace(from, to);
   test.each([

@@ -126,6 +126,7 @@ test('by hand it has no relay, and says so', async () => {
   expect(await init(join(tempFolder(), 'w'), ...NO_CHAIN)).toMatchObject({ code: 2 });
 });
 
+// fault 51
 test('mainnet needs --mainnet', async () => {
   const home = join(tempFolder(), 'w');
   expect((await init(home, ...RELAY, ...NO_CHAIN, '--network', 'bitcoin', '--mainnet')).code).toBe(0);

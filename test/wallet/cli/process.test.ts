@@ -173,6 +173,7 @@ describe('a wallet of its own', () => {
     expect(JSON.parse(fromNobody.out)).toMatchObject({ error: { code: 'no_relay' } });
   });
 
+  // fault 49
   test.each(['SIGTERM', 'SIGINT'] as const)('runs, serves, and ends cleanly on %s', async signal => {
     const { home } = await made();
     const running = start(['run', '--home', home, '--json']);
@@ -191,6 +192,7 @@ describe('a wallet of its own', () => {
     expect(JSON.parse((await here('status', '--home', home, '--json')).out)).toMatchObject({ running: false });
   });
 
+  // fault 54
   test('keys that others can read are refused with the command that helps', async () => {
     const { home } = await made();
     const { chmodSync } = await import('node:fs');

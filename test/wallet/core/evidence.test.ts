@@ -29,6 +29,7 @@ const proofs = ({ wallet, liar }: Lied, did: string, signals: SignalEvidence[]) 
   );
 };
 
+// fault 61
 describe('evidence that comes with a registration', () => {
   test('is kept when it verifies', () => {
     const given = withPast();

@@ -67,6 +67,7 @@ describe.each(['SMTBeacon', 'CASBeacon'] as const)('%s: given a cohort that stan
     expect((await resolveBy(scene, bob!, two)).document).toEqual(second.document);
   });
 
+  // fault 61
   test('a DID that comes after the first signal gets the proofs of that one, and they verify', async () => {
     const scene = ready({ type });
     const [ada, bob] = scene.wallets;

@@ -66,6 +66,7 @@ describe('a set', () => {
     expect(liar.say(liar.set()).refused).toMatch(/2 members, where 3 to 5/);
   });
 
+  // fault 63
   test('whose address has a history is refused: a key was used before', () => {
     const { world, liar } = joined();
     world.chain.deposit(liar.script, 1_000);
@@ -169,6 +170,7 @@ describe('cohort_ready', () => {
 });
 
 describe('who speaks', () => {
+  // fault 64
   test('a message from another key than the one in the agreed advert is dropped, of every kind', () => {
     const { liar, phase } = joined();
     const from = draw('a forked advert names another key');
@@ -280,6 +282,7 @@ function joinAgain(wallet: ReturnType<typeof joined>['wallet'], cohort: string) 
   };
 }
 
+// fault 63
 test('a cohort is joined once, and no key serves in two', () => {
   const { wallet, liar } = joined();
   const { transport, participant_pk } = wallet.membership(liar.cohort);

@@ -23,6 +23,7 @@ async function forgotten() {
   return { scene, ada: ada!, bob: bob!, one, steps, txid, held };
 }
 
+// fault 30
 describe('a ladder that all have signed', () => {
   test('is kept whole, and only the step that is out is published at first', async () => {
     const { scene, steps, txid, held } = await forgotten();

@@ -31,6 +31,7 @@ describe('a signal', () => {
     expect(look().events).toEqual([]);
   });
 
+  // fault 31
   test('goes back to the mempool, and out of it: the update stays locked all the while', async () => {
     const given = await mined();
     const { world, look, seen, state, wallet, one, liar } = given;
@@ -77,6 +78,7 @@ describe('a signal', () => {
     expect(given.wallet.beacon(given.liar.cohort).signals.get(bytes)!.seen.status).toBe('confirmed');
   });
 
+  // fault 35a
   test('is not made by a deposit that looks like one', async () => {
     const given = await threeDids();
     given.world.chain.deposit(given.liar.script, 1_000, { signal: drawHex('stray') });

@@ -87,6 +87,7 @@ const SETS: [kind: string, change: (body: SetBody, own: string) => object, outco
   ['a field more', () => ({ trusted: true }), /unreadable/],
 ];
 
+// fault 21
 describe('a cohort set with one thing changed', () => {
   test.each(SETS)('%s: is not signed', (_, change, outcome) => {
     const given = joined();
@@ -178,6 +179,7 @@ const READIES: [kind: string, change: (body: ReadyBody, given: Given) => object,
   ['a field more', () => ({ attempt: 1 }), /unreadable/],
 ];
 
+// fault 64
 describe('a cohort_ready with one thing changed', () => {
   test.each(READIES)('%s: the cohort does not stand', (_, change, outcome) => {
     const given = joined();
@@ -227,6 +229,7 @@ const AGGREGATES: [kind: string, change: (body: AggBody) => object, outcome: Reg
   ['a field more', () => ({ hurry: true }), /unreadable/],
 ];
 
+// fault 20
 describe('an aggregated nonce with one thing changed', () => {
   test('is not signed under, and the good one still is; after that no other is', async () => {
     const given = await threeDids();

@@ -50,6 +50,7 @@ describe.each(NAMES)('a request to a member of a %s', name => {
     expect('events' in decision && typesOf(decision)).toEqual(['evidence_kept', 'session_checked']);
   });
 
+  // fault 21
   test('is refused with one thing changed, with the code that says which, and no nonce leaves', {
     timeout: 120_000,
   }, () => {

@@ -8,6 +8,7 @@ import { sentOf, somePoint, typesOf } from './wallet.ts';
 const stageOf = ({ wallet, liar }: Awaited<ReturnType<typeof threeDids>>, session: string): string =>
   wallet.beacon(liar.cohort).sessions.get(session)!.stage.name;
 
+// fault 22
 describe('one nonce, one signature', () => {
   test('a request that comes again gets the same nonce, never a second one', async () => {
     const given = await threeDids();
@@ -18,6 +19,7 @@ describe('one nonce, one signature', () => {
     expect(first).toHaveLength(1);
   });
 
+  // fault 20
   test('a second aggregated nonce is refused, before and after the signature', async () => {
     const given = await threeDids();
     const [nonce] = sentOf(given.liar.ask(given.good), 'nonce');
@@ -38,6 +40,7 @@ describe('one nonce, one signature', () => {
     expect(sentOf(given.liar.ask(given.good), 'signal_authorization')).toEqual([authorization]);
   });
 
+  // fault 22
   test('after a restart there is nothing to sign with: the session is lost, and another attempt gets fresh nonces', async () => {
     const given = await threeDids();
     const [nonce] = sentOf(given.liar.ask(given.good), 'nonce');
@@ -67,6 +70,7 @@ describe('one nonce, one signature', () => {
     expect(sentOf(outcome, 'signal_authorization')).toHaveLength(1);
   });
 
+  // fault 22
   test('a restart after the signature sends the same bytes again', async () => {
     const given = await threeDids();
     const { agg, authorization } = sign(given, given.good);
@@ -112,6 +116,7 @@ describe('one nonce, one signature', () => {
       ).toBe('no session waits for a nonce');
   });
 
+  // fault 20
   test('an aggregated nonce is refused that is no point, is of another number, another beacon, or comes too early', async () => {
     const given = await threeDids();
     const { liar, wallet, good } = given;

@@ -427,6 +427,7 @@ describe('refused: updates that are not to be announced here and now', () => {
   });
 });
 
+// fault 33
 describe('refused: what the chain does not bear out', () => {
   const view = (change: (view: ChainView) => Partial<ChainView>): ChainView => {
     const truth = given.world.chain.view(given.liar.script);

@@ -67,6 +67,7 @@ async function restored() {
   return { state, one, made, cohort, envelope, beacon_address, membership: () => state.cohorts.get(liar.cohort)! };
 }
 
+// faults 22, 48
 describe('a restored wallet', () => {
   test('has nothing to sign with, says nothing in a round, and has no work that needs a cohort key', async () => {
     const { state, envelope, beacon_address, membership } = await restored();

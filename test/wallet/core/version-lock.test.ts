@@ -13,6 +13,7 @@ function upToSigning({ liar }: Lied, body: ReturnType<typeof request>) {
   return liar.aggregated(body, nonce!.nonce_points[0]!);
 }
 
+// fault 60
 describe('two cohorts hold one DID, and each has another update of its next version', () => {
   async function torn() {
     const given = twoCohorts();
