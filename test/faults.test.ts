@@ -62,6 +62,13 @@ test('every proof is a test that is there, and names the fault', () => {
   expect(wrong).toEqual([]);
 });
 
+test('docs/SECURITY.md names only tests that are there', () => {
+  const document = readFileSync(here('../docs/SECURITY.md'), 'utf8');
+  const named = [...document.matchAll(/`([\w/-]+\.(?:test|torture)\.ts)`/g)].map(match => match[1]!);
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter(file => !existsSync(here(file)))).toEqual([]);
+});
+
 test('the check sees what it looks for', () => {
   const source = "// faults 7, 35a and 40\ntest.each([\n  1,\n])('one %s', () => {\n});\ntest('two', () => {});\n";
   expect(namingOf(source, 'three')).toBeNull();
