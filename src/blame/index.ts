@@ -6,4 +6,4 @@ export {
   TRANSCRIPT_TYPE,
   type Transcript,
 } from './transcript.ts';
-export { verdictWords } from './words.ts';
+export { verdictBrief, verdictWords } from './words.ts';

@@ -7,6 +7,9 @@ const FAULTS: Record<Fault, string> = {
   invalid_signature: 'signed a partial signature that does not verify under the nonces that it sent',
 };
 
+/** The heart of a verdict in a few words: what was done, or why nothing is shown. */
+export const verdictBrief = (verdict: Verdict): string => (verdict.shown ? FAULTS[verdict.fault] : verdict.why);
+
 /** A verdict in plain words, for people: who is shown to have done what, or that nothing is shown. */
 export function verdictWords(verdict: Verdict): string[] {
   if (!verdict.shown) return ['This shows nothing.', `Why: ${verdict.why}.`];

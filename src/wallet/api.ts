@@ -273,7 +273,14 @@ export interface CohortView {
     map_cid: string | null;
   }[];
   open_sessions: { session_id: string; round: number; attempt: number; txid: string }[];
-  last_abort: { round: number; reason: string; text: string; at: number } | null;
+  /** `blame`: whom the aggregator blames, and whether the wallet found it proven. */
+  last_abort: {
+    round: number;
+    reason: string;
+    text: string;
+    at: number;
+    blame?: { participant_pk: string; shown: boolean; text: string }[];
+  } | null;
 }
 
 export interface DidView {

@@ -1,6 +1,7 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { AuthorizeBeaconSignalRequest, SignalEvidence } from '../messages/index.ts';
+import type { Blame } from './blame.ts';
 import type {
   Agreement,
   AnsweredEntry,
@@ -109,7 +110,7 @@ export type WalletEvent =
   | { type: 'restored' }
   | { type: 'doubt_dated'; address: string; height: number }
   | { type: 'doubt_settled'; address: string; by: 'chain' | 'owner' }
-  | { type: 'abort_told'; cohort: string; round: number; reason: string; text: string };
+  | { type: 'abort_told'; cohort: string; round: number; reason: string; text: string; blame?: Blame[] };
 
 /** An event with the Unix second at which it was stored. */
 export type Stored<E> = E & { at: number };

@@ -131,7 +131,13 @@ export function evolve(state: WalletState, event: Event): WalletState {
     case 'abort_told':
       return withMembership(state, event.cohort, membership => ({
         ...membership,
-        last_abort: { round: event.round, reason: event.reason, text: event.text, at: event.at },
+        last_abort: {
+          round: event.round,
+          reason: event.reason,
+          text: event.text,
+          at: event.at,
+          ...(event.blame ? { blame: event.blame } : {}),
+        },
       }));
     default: {
       const membership = state.cohorts.get(event.cohort);

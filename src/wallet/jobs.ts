@@ -62,5 +62,6 @@ export function jobsOf(state: WalletState): Job[] {
   return jobs;
 }
 
-const messagesOf = (beacon: MemberBeacon, session: MemberSession): Bytes[] =>
+/** What is signed in a session: the hash of each of its transactions. */
+export const messagesOf = (beacon: MemberBeacon, session: MemberSession): Bytes[] =>
   session.steps.map(step => signalSighash(step.unsigned_hex, beacon.script_hex, session.outpoint.value_sats));

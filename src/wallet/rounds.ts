@@ -4,9 +4,11 @@ import { fromHex } from '../crypto/index.ts';
 import {
   type AggregatedNonce,
   type AuthorizeBeaconSignalRequest,
+  type RoundAborted,
   type SignalStatus,
   toPlainText,
 } from '../messages/index.ts';
+import { judgeBlame } from './blame.ts';
 import { checkRequest, checkStillGood } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
@@ -270,14 +272,12 @@ export function isTransactionOf(beacon: MemberBeacon, session: MemberSession, he
 }
 
 /** An attempt that ended: what was not signed for it will not be. What was signed stays open until the chain settles it. */
-export function decideAborted(
-  membership: Membership,
-  beacon: MemberBeacon,
-  body: { session_id: string | null; round: number; reason: string; text: string },
-): Decision {
+export function decideAborted(membership: Membership, beacon: MemberBeacon, body: RoundAborted): Decision {
   const { cohort } = membership;
+  const { round, reason, text } = body;
+  const blame = judgeBlame(membership, beacon, body);
   const events: WalletEvent[] = [
-    { type: 'abort_told', cohort, round: body.round, reason: body.reason, text: body.text },
+    { type: 'abort_told', cohort, round, reason, text, ...(blame.length > 0 ? { blame } : {}) },
   ];
   const session = body.session_id === null ? undefined : beacon.sessions.get(body.session_id);
   if (session && isUnsigned(session)) events.push({ type: 'session_lost', cohort, session_id: session.session_id });

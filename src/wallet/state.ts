@@ -2,6 +2,7 @@ import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, SpendPurpose, Terms } from '../messages/index.ts';
 import type { SmtProof } from '../smt/index.ts';
+import type { Blame } from './blame.ts';
 
 /** A wallet: its DIDs and the cohorts that it is a member of. The fold of its log; `evolve` owns the maps in here. */
 export interface WalletState {
@@ -119,7 +120,7 @@ export interface Membership extends Agreement {
   /** A new transport key that the aggregator has not answered yet; `refused`: why it did not take it. */
   rebinding: { transport: string; counter: number; refused: string | null } | null;
   /** What the aggregator last said about a round that ended badly. */
-  last_abort: { round: number; reason: string; text: string; at: number } | null;
+  last_abort: { round: number; reason: string; text: string; at: number; blame?: Blame[] } | null;
 }
 
 export type MemberPhase =

@@ -66,7 +66,7 @@ export function describeNews(
     case 'signal_seen':
       return signalSeen(news);
     case 'abort_told':
-      return `the aggregator called round ${news.round} off: ${safeText(news.text)} (${safeText(news.reason)})`;
+      return `the aggregator called round ${news.round} off: ${safeText(news.text)} (${safeText(news.reason)})${blameText(news)}`;
     case 'restored':
       return 'was put back from a copy, or another copy of it is at work: nothing new is signed for its DIDs until the chain has settled what it may have signed since';
     case 'doubt_settled':
@@ -98,6 +98,16 @@ export function describeNews(
         : `signal ${shortId(news.signal_bytes)} lingers: its fee step ${news.step + 1} is published`;
   }
 }
+
+/** What the wallet makes of the aggregator's blame. */
+export const blameText = ({ blame = [] }: Pick<Extract<News, { type: 'abort_told' }>, 'blame'>): string =>
+  blame
+    .map(({ participant_pk, shown, text }) =>
+      shown
+        ? `; proven: ${participant_pk} ${text}`
+        : `; it blames ${safeText(participant_pk)} and shows nothing: ${safeText(text)}`,
+    )
+    .join('');
 
 function signalSeen({ signal_bytes, status, txid, height }: Extract<News, { type: 'signal_seen' }>): string {
   const signal = `signal ${shortId(signal_bytes)}`;

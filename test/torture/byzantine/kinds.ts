@@ -543,7 +543,9 @@ const AGGREGATORS: Kind[] = [
           each.to === envelope.to &&
           each.created_at < envelope.created_at - 7_200,
       );
-      return wallet === cast.culprit ? [...old.slice(-12), envelope] : [envelope];
+      // Only with what the round itself sends: every replay is answered, and an answer to an answer would never end.
+      const isDue = envelope.type === 'presence' || envelope.type === 'aggregated_nonce';
+      return wallet === cast.culprit && isDue ? [...old.slice(-12), envelope] : [envelope];
     },
   })),
   liar('a round called off, and an honest member blamed', cast => ({

@@ -66,6 +66,7 @@ async function playOne(
   const culprit = wallets[upTo(wallets.length)]!;
   const others = wallets.filter(wallet => wallet !== culprit);
   const pk = culprit.membership(cohort).participant_pk;
+  const logged = new Map(wallets.map(wallet => [wallet, wallet.log.length]));
   const tamper = make({ stage, culprit, others, upTo, label });
   const last: Order = all => [...all.filter(wallet => wallet !== culprit), culprit];
   const { spoilt, whole, retries } = await playSession(stage, upTo(wallets.length), tamper, last);
@@ -76,6 +77,15 @@ async function playOne(
   expect(blamed(whole)).toEqual(expected.blamed ? [pk] : []);
   for (const { blame, evidence } of whole.aborts) if (blame.length > 0) expect(evidence.length).toBeGreaterThan(0);
   if (expected.ends !== 'any') expect(first?.not_heard ?? []).toEqual(expected.notHeard ? [pk] : []);
+  // Members judge for themselves: they believe what is proven, of whoever did it, and no lie of the aggregator.
+  for (const wallet of wallets) {
+    const told = wallet.log
+      .slice(logged.get(wallet)!)
+      .flatMap(each => (each.type === 'abort_told' ? (each.blame ?? []) : []));
+    const proven = new Set(told.flatMap(({ participant_pk, shown }) => (shown ? [participant_pk] : [])));
+    expect([...proven]).toEqual(expected.blamed ? [pk] : []);
+    if (by === 'member') expect(told.every(({ shown }) => shown)).toBe(true);
+  }
   const verdicts = whole.kept.map(judgeTranscript);
   expect(verdicts.map(verdict => (verdict.shown ? verdict.fault : verdict.why))).toEqual(expected.kept);
   for (const verdict of verdicts) expect(verdict).toMatchObject({ participant_pk: pk });

@@ -2,6 +2,7 @@ import { type Cell, fields, relativeTime, safeText, shortId, table, thousands } 
 import type { CohortView, WalletStatus } from '../../api.ts';
 import { type Command, EXIT, NETWORKING } from '../command.ts';
 import { paintOf, type Reader, writeJson } from '../io.ts';
+import { blameText } from '../news.ts';
 import { homeOf, withWallet } from '../open.ts';
 import type { WalletPort } from '../port.ts';
 import { didTable } from './did-list.ts';
@@ -105,7 +106,7 @@ function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
         'last abort',
         last_abort === null
           ? null
-          : `round ${last_abort.round}: ${last_abort.text} (${last_abort.reason}), ${relativeTime(last_abort.at, reader.io.now())}`,
+          : `round ${last_abort.round}: ${last_abort.text} (${last_abort.reason}), ${relativeTime(last_abort.at, reader.io.now())}${blameText(last_abort)}`,
       ],
     ],
     paint,
