@@ -3,7 +3,7 @@ import { createMusig, finalizeSignal, readSignalPsbt, signalSighash } from '../.
 import type { Fault } from '../../../src/blame/index.ts';
 import { concatBytes, fromHex, toHex } from '../../../src/crypto/index.ts';
 import type { AbortReason, Body, Envelope, Message } from '../../../src/messages/index.ts';
-import { rebindStatement } from '../../../src/messages/index.ts';
+import { optInStatement, rebindStatement } from '../../../src/messages/index.ts';
 import { draw, drawHex, publicHex, schnorr } from '../../cohort/members.ts';
 import { withTx } from '../../wallet/core/forge.ts';
 import { resealed } from '../../wallet/core/liar.ts';
@@ -110,6 +110,7 @@ const othersNonce = (cast: Cast, session: string): [string, string] =>
   earlier(cast, 'nonce', cast.others).find(each => each.body.session_id === session)?.body.nonce_points[0] ??
   randomPair(cast);
 
+/** Faults 4–6, 13–19, 35b, 38 and 55–62, as far as they reach the cores. */
 const MEMBERS: Kind[] = [
   withPoints('first point off the curve', badNonce, ([pair]) => [[OFF, pair![1]]]),
   withPoints('second point off the curve', badNonce, ([pair]) => [[pair![0], OFF]]),
@@ -383,11 +384,34 @@ const MEMBERS: Kind[] = [
           type: 'rebind',
           body: { participant_pk: stolen, transport_key, counter: 99, sig: schnorr(statement, draw('thief')) },
         }),
+        ...[publicHex(draw('a second key')), stolen, OFF].map(key => say(optInBy(stage, culprit, key))),
         envelope,
       ];
     },
   })),
 ];
+
+/** Another seat for the same transport key, or for a key that is taken or none (faults 13, 14, 15). */
+function optInBy({ aggregator, cohort }: Stage, culprit: Wallet, participant_pubkey: string): Message {
+  const { identity: aggregator_key, terms, terms_hash } = aggregator.advert;
+  const { transport: transport_key } = culprit.membership(cohort);
+  const statement = optInStatement({
+    aggregator: aggregator_key,
+    network: terms.btc_network,
+    terms_hash,
+    transport_key,
+  });
+  return {
+    type: 'opt_in',
+    body: {
+      advert_id: terms.id,
+      terms_hash,
+      participant_pubkey,
+      return_interact: 'by hand',
+      proof: schnorr(statement, draw('a second key')),
+    },
+  };
+}
 
 const pairs = (cast: Cast, count: number): Points => Array.from({ length: count }, (_, i) => randomPair(cast, `${i}`));
 
@@ -413,6 +437,7 @@ const requestWith = (name: string, change: Parameters<typeof withTx>[1]): Kind =
 /** The veto is for a session that the aggregator of the test never made: it hears nothing of the one that it did. */
 const vetoedElsewhere: Expected = { ...fine, ends: 'not_heard', notHeard: true };
 
+/** Faults 20–22 and 35b, and whatever else an aggregator may say. */
 const AGGREGATORS: Kind[] = [
   liar(
     'a second aggregated nonce',
