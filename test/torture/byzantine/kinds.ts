@@ -426,11 +426,29 @@ const to =
 const requestWith = (name: string, change: Parameters<typeof withTx>[1]): Kind =>
   liar(
     `request: ${name}`,
-    to('authorize_beacon_signal_request', (envelope, { stage, culprit }) => {
-      const keys = stage.aggregator.beacon.participant_pubkeys;
-      const body = resealed({ cohort: stage.cohort, keys }, withTx(envelope.body, change));
-      return [toldBy(stage, culprit, { type: 'authorize_beacon_signal_request', body }, body.session_id)];
-    }),
+    cast => {
+      const { stage, culprit } = cast;
+      const asked: string[] = [];
+      return {
+        ...to('authorize_beacon_signal_request', envelope => {
+          const keys = stage.aggregator.beacon.participant_pubkeys;
+          const body = resealed({ cohort: stage.cohort, keys }, withTx(envelope.body, change));
+          asked.push(body.session_id);
+          return [toldBy(stage, culprit, { type: 'authorize_beacon_signal_request', body }, body.session_id)];
+        })(cast),
+        // As if the nonce had come: whoever sent one would sign now.
+        later: () => {
+          const beacon_address = stage.aggregator.beacon.address;
+          for (const session_id of asked)
+            culprit.receive(
+              toldBy(stage, culprit, {
+                type: 'aggregated_nonce',
+                body: { session_id, beacon_address, agg_nonce: pairs(cast, 1) },
+              }),
+            );
+        },
+      };
+    },
     vetoedElsewhere,
   );
 

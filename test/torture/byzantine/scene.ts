@@ -1,9 +1,11 @@
 import { expect } from 'vitest';
 import { buildSignal, parseTx } from '../../../src/bitcoin/index.ts';
 import { judgeTranscript, type Transcript } from '../../../src/blame/index.ts';
+import type { ChainView } from '../../../src/cohort/index.ts';
 import { fromHex } from '../../../src/crypto/index.ts';
 import type { DidDocument } from '../../../src/did/index.ts';
 import type { Body, Envelope, Message } from '../../../src/messages/index.ts';
+import type { MemberSession } from '../../../src/wallet/state.ts';
 import { type Controller, draw } from '../../cohort/members.ts';
 import { drafted, mine, ready, register, type Scene } from '../../wallet/core/driver.ts';
 import { sealed, updateState, type Wallet } from '../../wallet/core/wallet.ts';
@@ -118,7 +120,6 @@ export async function playSession(
   const { aggregator, world } = stage;
   const owned = stage.owned[owner]!;
   const { wallet, controller } = owned;
-  stage.history.length = Math.max(0, stage.history.length);
   const since = { told: stage.history.length, kept: aggregator.kept.length };
   const told = (): Told => ({
     aborts: unique(stage.history.slice(since.told).flatMap(each => (each.type === 'round_aborted' ? [each.body] : []))),
@@ -182,22 +183,12 @@ export function expectSound(stage: Stage): void {
       if (type === 'nonce') {
         once(nonces, body.session_id, body.nonce_points);
         once(owners, JSON.stringify(body.nonce_points), body.session_id);
+        expectRebuilt(wallet.beacon(cohort).sessions.get(body.session_id)!, stage, truth);
       }
       if (type !== 'signal_authorization') continue;
       once(signed, body.session_id, [body.agg_nonce, body.sig]);
       expect(nonces.has(body.session_id)).toBe(true);
-      const session = wallet.beacon(cohort).sessions.get(body.session_id)!;
-      const { outpoint, signal_bytes, steps } = session;
-      const funding = truth.history.find(tx => tx.txid === outpoint.txid)!;
-      const value_sats = parseTx(funding.hex).outputs[outpoint.vout]!.value_sats;
-      const rebuilt = buildSignal({
-        prevout: { ...outpoint, value_sats },
-        scriptHex: aggregator.script,
-        signalBytes: fromHex(signal_bytes),
-        feeSats: steps[0]!.fee_sats,
-      });
-      expect(steps.map(step => step.unsigned_hex)).toEqual([rebuilt.unsignedHex]);
-      expect(steps[0]!.fee_sats).toBeLessThanOrEqual(aggregator.advert.terms.fee_cap);
+      const { outpoint, signal_bytes } = wallet.beacon(cohort).sessions.get(body.session_id)!;
       once(perOutpoint, `${outpoint.txid}:${outpoint.vout}`, signal_bytes);
     }
     for (const { updates } of wallet.state.dids.values())
@@ -210,6 +201,25 @@ export function expectSound(stage: Stage): void {
   }
   for (const transcript of aggregator.kept)
     expect(judgeTranscript(transcript)).toMatchObject({ shown: true, participant_pk: transcript.participant_pk });
+}
+
+/** A nonce leaves only for what rules and chain make: built here once more, with the value that was really paid. */
+function expectRebuilt(
+  { outpoint, signal_bytes, steps }: MemberSession,
+  { aggregator }: Stage,
+  truth: ChainView,
+): void {
+  const funding = truth.history.find(tx => tx.txid === outpoint.txid);
+  const value_sats = funding && parseTx(funding.hex).outputs[outpoint.vout]?.value_sats;
+  expect(value_sats).toBeDefined();
+  const rebuilt = buildSignal({
+    prevout: { ...outpoint, value_sats: value_sats! },
+    scriptHex: aggregator.script,
+    signalBytes: fromHex(signal_bytes),
+    feeSats: steps[0]!.fee_sats,
+  });
+  expect(steps.map(step => step.unsigned_hex)).toEqual([rebuilt.unsignedHex]);
+  expect(steps[0]!.fee_sats).toBeLessThanOrEqual(aggregator.advert.terms.fee_cap);
 }
 
 function once(known: Map<string, string>, key: string, value: unknown): void {
