@@ -55,7 +55,7 @@ import {
   roundSummaries,
   spendSummaries,
 } from './shell/views.ts';
-import { openStore, type Store, StoreFailed, StoreFull } from './store/index.ts';
+import { isStoreFault, openStore, type Store, tellingFaults } from './store/index.ts';
 import { version } from './version.ts';
 
 export interface Daemon {
@@ -163,7 +163,7 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
 
 /** Runs a daemon on parts that are open already; it closes store and chain when it stops. */
 export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
-  const { identity, store, keys, chain, openSocket, random, now, log } = parts;
+  const { identity, keys, chain, openSocket, random, now, log } = parts;
   const timing = { ...TIMING, ...parts.timing };
   const startedAt = now();
   let fail: (error: unknown) => void = () => {};
@@ -171,6 +171,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     fail = reject;
   });
   failed.catch(() => {});
+  const store = tellingFaults(parts.store, fail);
   /** Nothing is acted on that could not be stored: the process ends, and the log has everything up to here. */
   const orFail = <T>(run: () => T): T | undefined => {
     try {
@@ -319,7 +320,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
   /** Nothing is acknowledged that could not be stored. */
   const orReject = <T>(work: Promise<T>): Promise<T> =>
     work.catch(error => {
-      if (error instanceof StoreFull || error instanceof StoreFailed) fail(error);
+      if (isStoreFault(error)) fail(error);
       throw error;
     });
 

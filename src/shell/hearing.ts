@@ -11,7 +11,7 @@ export interface Hearing {
 
 const HEARTBEAT_MS = 5_000;
 const KEY = 'heard_until';
-/** Shorter silences are noise: a reconnect, not an outage. */
+/** Shorter silences are a reconnect, and no news. They are credited all the same: many of them make a deadline. */
 const NOTICED = 2;
 
 /**
@@ -30,7 +30,12 @@ export function keepHearing(options: {
   const beat = (): void => {
     if (!hearing) return;
     heardUntil = now();
-    store.commit({ meta: [{ key: KEY, value: String(heardUntil) }] });
+    try {
+      store.commit({ meta: [{ key: KEY, value: String(heardUntil) }] });
+    } catch (error) {
+      // Whoever lent the store hears of it. What is not noted is credited as deaf time: nobody is called late for it.
+      log('error', 'it could not be noted until when was heard', { error: error instanceof Error ? error.name : '' });
+    }
   };
   const timer = setInterval(beat, HEARTBEAT_MS);
   return {
@@ -42,7 +47,7 @@ export function keepHearing(options: {
         const missed = Math.max(0, now() - heardUntil);
         if (missed >= NOTICED)
           log('info', 'hearing again; deadlines move by the time that was missed', { seconds: missed });
-        onHearing(missed >= NOTICED ? missed : 0);
+        onHearing(missed);
       } else {
         beat();
         hearing = false;

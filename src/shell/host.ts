@@ -16,7 +16,7 @@ import type { EnvelopeRead, Message, Scheme } from '../messages/index.ts';
 import { readCarried } from '../nostr/carried.ts';
 import { boundedMap, type Delivered, type Log, type NostrEvent } from '../nostr/index.ts';
 import { BY_HAND } from '../store/by-hand.ts';
-import { type Batch, type OutboxItem, type Store, StoreFailed, StoreFull } from '../store/index.ts';
+import { type Batch, isStoreFault, type OutboxItem, type Store } from '../store/index.ts';
 import {
   briefOf,
   type Composed,
@@ -117,9 +117,6 @@ const wordsOf = (message: Message): string =>
   message.type === 'rejection' ? `rejection: ${message.body.code}: ${message.body.text}` : message.type;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** When the database cannot take a step, no cohort may take one: the daemon stops rather than act on what is not stored. */
-const isStoreFault = (error: unknown): boolean => error instanceof StoreFull || error instanceof StoreFailed;
 
 /** More steps than any cascade of one input has: beyond it the core is in a loop, which must not take the others along. */
 const MAX_STEPS = 200;
@@ -314,6 +311,7 @@ export function createHost(options: HostOptions): Host {
     try {
       run();
     } catch (error) {
+      // When the database cannot take a step, no cohort may take one.
       if (isStoreFault(error)) throw error;
       failed.add(cohort);
       log('error', 'a cohort failed and is stopped until the next start', {

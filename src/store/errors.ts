@@ -95,3 +95,7 @@ export class StoreFailed extends Error {
     this.code = code;
   }
 }
+
+/** Whether the store could not take a step, for want of room or of a disk: then nobody may take one. */
+export const isStoreFault = (error: unknown): error is StoreFull | StoreFailed =>
+  error instanceof StoreFull || error instanceof StoreFailed;

@@ -41,6 +41,7 @@ import { createEye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
 import { createMail } from '../shell/mail.ts';
 import { signalSource } from '../shell/source.ts';
+import { tellingFaults } from '../store/faults.ts';
 import type { WalletStore } from '../store/wallet-store.ts';
 import { createActor } from './actor.ts';
 import {
@@ -123,7 +124,7 @@ const vouch = async ({ publicKey, sign }: DidSigner, statement: Bytes) => ({
 
 /** The SDK: a wallet made of parts that may come from Node, a browser, or a test. */
 export function createWallet(parts: WalletParts): Wallet {
-  const { network, store, keys, random, now, log, chain } = parts;
+  const { network, keys, random, now, log, chain } = parts;
   const timing = { ...TIMING, ...parts.timing };
   const fetchLimits = parts.fetchLimits === undefined ? {} : { fetchLimits: parts.fetchLimits };
   const listeners = new Set<(event: HandNews) => void>();
@@ -136,6 +137,7 @@ export function createWallet(parts: WalletParts): Wallet {
     fail = reject;
   });
   failed.catch(() => {});
+  const store = tellingFaults(parts.store, fail);
 
   let height: number | null = null;
   /** The chain, noting each tip that is seen: what the status shows. */
