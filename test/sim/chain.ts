@@ -36,6 +36,8 @@ export interface SimChain {
   /** Pays an address from nowhere; in the mempool until a block. */
   deposit(address: string, sats: number): string;
   mine(blocks?: number): void;
+  /** A block without any transaction that spends. */
+  mineEmpty(): void;
   /**
    * Takes the newest blocks away and makes as many and one more in their place, empty at first. What was in them goes
    * back to the mempool; with `rivals`, another transaction that spends the same output takes the place of each that has
@@ -246,6 +248,7 @@ export function createChain(network: 'regtest', now: () => number): SimChain {
     mine(count = 1) {
       for (let i = 0; i < count; i++) pushBlock([...mempool].filter(isSpendable));
     },
+    mineEmpty: () => pushBlock([...mempool].filter(txid => known.get(txid)!.fee === null)),
     reorg(depth, { rivals = false } = {}) {
       const undone = blocks.splice(blocks.length - depth, depth).flatMap(block => block.txids);
       for (const txid of undone) placed.delete(txid);

@@ -29,6 +29,7 @@ const FORMS: readonly Partial<AdvertTerms>[] = [
   {},
   {},
   { type: 'CASBeacon' },
+  { fee_ladder: { steps: 3, factor: 2, blocks: 2 } },
   { flow: 'pull', frequency: { interval: 15, min_interval: 0, pending_updates: 1 } },
 ];
 
@@ -62,7 +63,8 @@ export async function live(options: {
     downtime: [0.1, 6],
     deposit: 1_000_000,
     blocks: 4,
-    reorgs: { chance: 0.05, depth: 5 },
+    reorgs: { chance: 0.05, depth: luck.chance(0.2) ? 8 : 5 },
+    slowMiners: luck.chance(0.3) ? 0.4 : 0,
     strikes({ side }, point, now, recovering) {
       if (inPeace || strikes >= options.most) return false;
       const phase = recovering ? 'recovery' : now;

@@ -19,12 +19,13 @@ export const ACTS = [
 ] as const;
 export type Act = (typeof ACTS)[number];
 
-/** Where a program may end: before or after each act, with a torn log, or between two of them. */
-export type Point = `${Act} ${'before' | 'after'}` | `torn ${Tear}` | 'idle';
+/** Where a program may end: before or after each act, with a torn log, on a full disk, or between two of them. */
+export type Point = `${Act} ${'before' | 'after'}` | `torn ${Tear}` | 'full' | 'idle';
 
 export const POINTS: readonly Point[] = [
   ...ACTS.flatMap((act): Point[] => [`${act} before`, `${act} after`]),
   ...TEARS.map((tear): Point => `torn ${tear}`),
+  'full',
   'idle',
 ];
 

@@ -4,7 +4,7 @@ import type { Chain } from '../../src/chain/index.ts';
 import type { Bytes } from '../../src/crypto/index.ts';
 import type { Log, OpenSocket } from '../../src/nostr/index.ts';
 import { type KeyStore, openKeyFile } from '../../src/shell/keystore.ts';
-import { type Batch, openStore, type Store } from '../../src/store/index.ts';
+import { type Batch, openStore, type Store, StoreFull } from '../../src/store/index.ts';
 import type { SimChain } from './chain.ts';
 import type { Clock, Owner } from './clock.ts';
 import type { Act, Point, Side } from './points.ts';
@@ -22,6 +22,8 @@ export interface Program extends Owner {
   readonly side: Side;
   readonly generation: number;
   readonly bornAt: number;
+  /** Its disk takes nothing more: it has to end by itself. */
+  isFull: boolean;
 }
 
 /** What a program runs on: every part ends with it. */
@@ -40,6 +42,8 @@ export interface Ports {
 export interface Watch {
   /** Whether the program ends at this point. */
   strikes(program: Program, point: Point): boolean;
+  /** Whether programs may end while they do nothing. */
+  readonly idles: boolean;
   onOpen(role: string, store: Store): void;
   /** `isKnown`: the commit returned. Else it may be on the disk, or not. */
   onCommit(role: string, batch: Batch, isKnown: boolean): void;
@@ -110,7 +114,7 @@ export function createRole(parts: RoleParts): Role {
   }
 
   function open(): Ports {
-    const program: Program = { name, side, alive: true, generation, bornAt: clock.ms() };
+    const program: Program = { name, side, alive: true, generation, bornAt: clock.ms(), isFull: false };
     generation++;
     const inner = openStore(join(home, DATABASE), { application: side });
     watch.onOpen(name, inner);
@@ -152,6 +156,8 @@ export function createRole(parts: RoleParts): Role {
     function commit(wanted: Batch): void {
       const batch = parts.tamper ? parts.tamper(wanted, innerKeys) : wanted;
       at('commit before');
+      program.isFull ||= watch.strikes(program, 'full');
+      if (program.isFull) throw new StoreFull();
       const tear = TEARS.find(each => watch.strikes(program, `torn ${each}`));
       inner.commit(batch);
       watch.onCommit(name, batch, tear === undefined);
@@ -222,7 +228,7 @@ export function createRole(parts: RoleParts): Role {
         at('idle');
       });
     };
-    idle();
+    if (watch.idles) idle();
 
     lastKeys = innerKeys;
     current = { program, store: inner, keys: innerKeys, cut };

@@ -38,6 +38,12 @@ export interface WorldOptions {
   blocks: number;
   /** How likely a block is to come with a reorganization, and how deep it is at most. */
   reorgs: { chance: number; depth: number };
+  /** How many blocks leave all spends for later. */
+  slowMiners?: number;
+  /** Seconds between two looks of a user at its wallet, at least and at most. */
+  pace?: [number, number];
+  /** Whether a wallet keeps to the protocol, by its name: of another one nothing is expected. */
+  isHonest?: (name: string) => boolean;
   /** Whether a program ends here. */
   strikes?: (program: Program, point: Point, phase: Phase, recovering: boolean) => boolean;
   tamper?: (wallet: WalletRole) => ((batch: Batch, keys: KeyStore) => Batch) | undefined;
@@ -85,6 +91,8 @@ export interface World {
 
 /** Seconds after a new start in which a program counts as recovering. */
 const RECOVERY = 3;
+/** Milliseconds in which a program with a full disk has to end. */
+const PATIENCE_MS = 60_000;
 const START_MS = Date.UTC(2026, 10, 1);
 const TRACE = 2_000;
 
@@ -139,6 +147,7 @@ export function createWorld(options: WorldOptions): World {
   const AGGREGATOR = 'aggregator';
   const oracle = createOracle({
     aggregator: AGGREGATOR,
+    isHonest: options.isHonest ?? (() => true),
     now: clock.now,
     lend(transport, use) {
       const holder = [aggregator, ...wallets.map(({ role }) => role)].find(role => role.keys()?.has(transport));
@@ -166,6 +175,7 @@ export function createWorld(options: WorldOptions): World {
       if (!options.strikes(program, point, now, recovering)) return false;
       kills.total++;
       if (recovering) kills.recovering++;
+      if (point === 'full') clock.later(program, PATIENCE_MS, () => mustHaveEnded(program));
       note(`${program.name}.${program.generation} ENDS at "${point}" in ${now}${recovering ? ', recovering' : ''}`);
       return true;
     },
@@ -174,15 +184,30 @@ export function createWorld(options: WorldOptions): World {
       for (const { type } of batch.events ?? []) note(`${role} stores ${type}`);
       oracle.onCommit(role, batch, isKnown);
     },
+    idles: options.strikes !== undefined,
     onSend: oracle.onSend,
     onSubmit: oracle.onSubmit,
     onLog(program: Program, level: string, message: string, data?: object) {
       if (level === 'debug') return;
       note(`${program.name} ${level}: ${message} ${JSON.stringify(data ?? {})}`);
-      if (level === 'error')
+      if (level === 'error' && !program.isFull)
         oracle.violate(`${program.name} logged an error: ${message} ${JSON.stringify(data ?? {})}`);
     },
   };
+
+  const roleOf = (name: string): Role => wallets.find(({ role }) => role.name === name)?.role ?? aggregator;
+
+  /** Who cannot store any more has to say so and end: whatever it did from here on would be forgotten. */
+  function mustHaveEnded(program: Program): void {
+    oracle.violate(`${program.name} goes on although its disk is full`);
+    roleOf(program.name).kill();
+  }
+
+  function onGivenUp(program: Program, error: unknown): void {
+    if (!program.alive) return;
+    if (!program.isFull) oracle.violate(`${program.name} gave up: ${String(error)}`);
+    roleOf(program.name).kill();
+  }
 
   /** Whoever was ended is started again. */
   function later(role: Role, start: (ports: Ports) => void): void {
@@ -231,9 +256,7 @@ export function createWorld(options: WorldOptions): World {
       fetchLimits: null,
       ...(options.daemonTiming ? { timing: options.daemonTiming } : {}),
     });
-    daemon.failed.catch(error => {
-      if (program.alive) oracle.violate(`the daemon gave up: ${String(error)}`);
-    });
+    daemon.failed.catch(error => onGivenUp(program, error));
   }
 
   function startWallet(member: WalletRole, { program, ...ports }: Ports): void {
@@ -245,9 +268,7 @@ export function createWorld(options: WorldOptions): World {
       pollMs: options.pollMs,
       ...(options.walletTiming ? { timing: options.walletTiming } : {}),
     });
-    wallet.failed.catch(error => {
-      if (program.alive) oracle.violate(`${program.name} gave up: ${String(error)}`);
-    });
+    wallet.failed.catch(error => onGivenUp(program, error));
     member.wallet = wallet;
     member.busy = false;
     wallet.start();
@@ -345,7 +366,7 @@ export function createWorld(options: WorldOptions): World {
   }
   const funded = new Set<number>();
 
-  for (const member of wallets) startUser(world, member, as, people);
+  for (const member of wallets) startUser(world, member, options, as, people);
   startMiner(world, options, miner, people);
   startIn(0, aggregator, startDaemon);
   for (const member of wallets) startIn(0, member.role, ports => startWallet(member, ports));
@@ -356,7 +377,7 @@ export function createWorld(options: WorldOptions): World {
 /** Blocks at random times; now and then some of them turn out not to have been the longest chain's. */
 function startMiner(
   { clock, luck, chain, note }: World,
-  { blocks, reorgs }: WorldOptions,
+  { blocks, reorgs, slowMiners = 0 }: WorldOptions,
   state: { chance: number; reorgs: number },
   people: Owner,
 ): void {
@@ -371,7 +392,8 @@ function startMiner(
         const rivals = own.chance(0.5);
         note(`a reorganization ${depth} deep${rivals ? ', with rivals' : ''}`);
         chain.reorg(depth, { rivals });
-      } else chain.mine();
+      } else if (own.chance(slowMiners)) chain.mineEmpty();
+      else chain.mine();
     });
   }
   next();
@@ -381,11 +403,12 @@ function startMiner(
 function startUser(
   { clock, luck, cohortId, note }: World,
   member: WalletRole,
+  { pace: [least, most] = [0.5, 2] }: WorldOptions,
   as: (role: Role, run: () => void) => void,
   people: Owner,
 ): void {
   const own = luck.fork(`user of ${member.role.name}`);
-  const pace = (): number => 500 + own.next() * 1_500;
+  const pace = (): number => 1_000 * (least + own.next() * (most - least));
 
   async function next(wallet: Wallet): Promise<void> {
     const cohort = cohortId(member.cohort);
