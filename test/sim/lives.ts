@@ -46,6 +46,8 @@ export async function live(options: {
   onStrike: (side: Side, point: Point, phase: Phase) => void;
   /** Ends at most. */
   most: number;
+  /** How likely a wanted end is, each time that its point is passed: 0.3 if left out. */
+  chance?: number;
 }): Promise<LifeReport> {
   const { seed, wants } = options;
   const luck = luckOf(`${seed} strikes`);
@@ -70,7 +72,7 @@ export async function live(options: {
       const phase = recovering ? 'recovery' : now;
       if (!wants(side, point, phase)) return false;
       if (!recovering && Date.now() < last + SPACING) return false;
-      if (!luck.chance(0.3)) return false;
+      if (!luck.chance(options.chance ?? 0.3)) return false;
       last = Date.now();
       strikes++;
       options.onStrike(side, point, phase);

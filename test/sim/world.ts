@@ -93,6 +93,8 @@ export interface World {
 const RECOVERY = 3;
 /** Milliseconds in which a program with a full disk has to end. */
 const PATIENCE_MS = 60_000;
+/** Milliseconds in which a person thinks better of an update. */
+const REGRET_MS = 6_000;
 const START_MS = Date.UTC(2026, 10, 1);
 const TRACE = 2_000;
 
@@ -219,7 +221,15 @@ export function createWorld(options: WorldOptions): World {
   function startIn(ms: number, role: Role, start: (ports: Ports) => void): void {
     clock.later(people, ms, () => {
       const ports = role.open();
-      clock.later(ports.program, 0, () => start(ports));
+      clock.later(ports.program, 0, () => {
+        try {
+          start(ports);
+        } catch (error) {
+          if (!ports.program.alive) return;
+          // A start that fails ends the process, and is tried again by whoever watches over it.
+          onGivenUp(ports.program, error);
+        }
+      });
     });
   }
 
@@ -410,6 +420,8 @@ function startUser(
   const own = luck.fork(`user of ${member.role.name}`);
   const pace = (): number => 1_000 * (least + own.next() * (most - least));
 
+  let asked = 0;
+
   async function next(wallet: Wallet): Promise<void> {
     const cohort = cohortId(member.cohort);
     if (cohort === null) return;
@@ -437,9 +449,11 @@ function startUser(
     const done = updates.filter(({ state }) => state === 'final').length;
     const underway = updates.filter(({ state }) => !['final', 'replaced', 'refused'].includes(state));
     if (done + underway.length >= member.wanted) {
-      // Now and then the person thinks better of it: a queued update may be replaced.
-      if (underway.at(-1)?.state !== 'acked' || !own.chance(0.05)) return;
+      // Now and then the person thinks better of it, at once: later it would hide an update that was lost.
+      const isFresh = underway.at(-1)?.state === 'acked' && clock.ms() < asked + REGRET_MS;
+      if (!isFresh || !own.chance(0.2)) return;
     }
+    asked = clock.ms();
     const service = {
       id: `#s${member.made++}`,
       type: 'LinkedDomains',
