@@ -1,4 +1,4 @@
-import { StoreFailed, StoreFull } from './errors.ts';
+import { isStoreFault, StoreFailed, StoreFull } from './errors.ts';
 import { type TabLocks, takeTabLock } from './tab-lock.ts';
 import { type RowKey, type RowStore, type RowWrite, TABLES, type TableName } from './wallet-store.ts';
 
@@ -178,7 +178,7 @@ const completed = (transaction: IdbTransaction): Promise<void> =>
 
 /** Names the browser's error, not its text, which may quote a value. */
 function storeError(error: unknown): StoreFailed | StoreFull {
-  if (error instanceof StoreFailed || error instanceof StoreFull) return error;
+  if (isStoreFault(error)) return error;
   const name = error !== null && typeof error === 'object' && 'name' in error ? String(error.name) : 'unknown';
   if (name === 'QuotaExceededError') return new StoreFull(error);
   if (name === 'VersionError') return new StoreFailed('the wallet was written by a newer version of this program');
