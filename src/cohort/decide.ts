@@ -90,6 +90,8 @@ function decideRefusedBroadcast(
   if (!beacon || beacon.alarms.get(key)?.text.endsWith(reason)) return nothing;
   const text = `the node refuses the signal ${txid}: ${reason}`;
   const signal = beacon.signals.find(known => known.txid === txid);
+  // An answer about a transaction that is sent no more, since another one took its place meanwhile.
+  if (!signal && !beacon.spends.some(({ transaction }) => transaction?.txid === txid)) return nothing;
   const higher = cheap && signal && beacon.round?.number === signal.round ? higherStep(signal) : undefined;
   if (signal && higher) return sendInstead(state, beacon, signal, higher, env.chain?.tip.height ?? null);
   // Other nodes may take it: publishing what all have signed is every member's right.

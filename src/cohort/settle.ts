@@ -61,7 +61,7 @@ function settleOpenSession(state: CohortState, beacon: Beacon, chain: ChainView,
     text: `${spender.txid} spends the outpoint and is ${CONFIRMATIONS_FINAL} deep: the updates will be announced again, byte for byte`,
   } as const;
   return accept(
-    [{ type: 'round_closed', outcome: 'no_signal' }],
+    [{ type: 'round_closed', outcome: 'no_signal' }, ...clearRefused(beacon, stepsOf(round))],
     ...tellEnded(state, beacon, round, why, { session_id: round.open.at(-1)!.id, open: false }),
     ...settleBroadcasts(round),
   );
@@ -92,7 +92,7 @@ function moveOutpoint(state: CohortState, beacon: Beacon, round: Round, chain: C
       }
     : { type: 'round_closed', outcome: 'no_signal' };
   return accept(
-    [moved],
+    [moved, ...clearRefused(beacon, stepsOf(round))],
     ...tellEnded(state, beacon, round, { reason, text }, { session_id, open: change !== undefined }),
     ...settleBroadcasts(round),
   );
@@ -100,7 +100,16 @@ function moveOutpoint(state: CohortState, beacon: Beacon, round: Round, chain: C
 
 /** Nothing that any attempt of the round may have broadcast needs sending any more. */
 const settleBroadcasts = (round: Round): Effect[] =>
-  round.open.flatMap(session => session.steps.map(step => ({ type: 'settle_broadcast', txid: step.txid }) as const));
+  stepsOf(round).map(txid => ({ type: 'settle_broadcast', txid }) as const);
+
+/** Every transaction that may have been signed in a round. */
+const stepsOf = (round: Round): string[] => round.open.flatMap(session => session.steps.map(step => step.txid));
+
+/** What a node says of a transaction is of no interest once that is mined, or will never be. */
+const clearRefused = (beacon: Beacon, txids: readonly string[]): CohortEvent[] =>
+  txids.flatMap((txid): CohortEvent[] =>
+    beacon.alarms.has(refusedKey(txid)) ? [{ type: 'alarm_cleared', key: refusedKey(txid) }] : [],
+  );
 
 function followSignals(state: CohortState, beacon: Beacon, chain: ChainView): Decision {
   const { height } = chain.tip;
@@ -121,8 +130,12 @@ function followSignals(state: CohortState, beacon: Beacon, chain: ChainView): De
     const effects: Effect[] = tellStatus(state, beacon, signal, seen);
     const { round } = beacon;
     if ('height' in seen)
-      for (const { txid } of signal.steps)
-        if (beacon.alarms.has(refusedKey(txid))) events.push({ type: 'alarm_cleared', key: refusedKey(txid) });
+      events.push(
+        ...clearRefused(
+          beacon,
+          signal.steps.map(({ txid }) => txid),
+        ),
+      );
     if (seen.status === 'final') {
       const closes = round?.stage.name === 'announced' && round.number === signal.round;
       if (closes) events.push({ type: 'round_closed', outcome: 'announced' });
@@ -175,12 +188,12 @@ function settleSpends(beacon: Beacon, chain: ChainView): Decision {
     return tx !== undefined && confirmationsOf(tx, chain) >= CONFIRMATIONS_FINAL;
   };
   const deep = beacon.spends.find(isDeep);
-  return deep
-    ? accept([{ type: 'spend_final', session_id: deep.session.id }], {
-        type: 'settle_broadcast',
-        txid: deep.transaction!.txid,
-      })
-    : nothing;
+  if (!deep) return nothing;
+  const { txid } = deep.transaction!;
+  return accept([{ type: 'spend_final', session_id: deep.session.id }, ...clearRefused(beacon, [txid])], {
+    type: 'settle_broadcast',
+    txid,
+  });
 }
 
 /** What lingers is replaced by its next step, after as many blocks as the advert says. */

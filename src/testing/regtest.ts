@@ -14,6 +14,8 @@ export { BitcoindNotFound, cacheFolder, findBitcoind } from './regtest-find.ts';
 export interface RegtestOptions {
   /** Data folder to use and keep; a temporary one, removed at the end, if left out. */
   dir?: string;
+  /** Further options of the node, such as `-minrelaytxfee=0.00002`; a restart keeps them unless it names others. */
+  args?: readonly string[];
   log?: (line: string) => void;
 }
 
@@ -34,8 +36,8 @@ export interface Regtest {
   reconsiderBlock(hash: string): Promise<void>;
   /** Sets the node's clock to Unix seconds; 0 gives it back its own. */
   setMockTime(seconds: number): Promise<void>;
-  /** Stops the node and starts it again on the same port and data; it writes a new cookie. */
-  restart(): Promise<void>;
+  /** Stops the node and starts it again on the same port and data, with `args` if given; it writes a new cookie. */
+  restart(args?: readonly string[]): Promise<void>;
   /** Stops the node only, as an outage does; `restart` brings it back. */
   halt(): Promise<void>;
   stop(): Promise<void>;
@@ -114,10 +116,11 @@ export async function startRegtest(options: RegtestOptions = {}): Promise<Regtes
   const cookieFile = join(dir, 'regtest', '.cookie');
   const temporary = options.dir === undefined;
   const chains: Chain[] = [];
+  let extra = options.args ?? [];
 
   async function launch(port: number): Promise<{ node: GuardedProcess; rpc: Rpc }> {
     await rm(cookieFile, { force: true });
-    const node = startGuarded(bitcoind, nodeArgs(dir, port), temporary ? dir : null);
+    const node = startGuarded(bitcoind, [...nodeArgs(dir, port), ...extra], temporary ? dir : null);
     const rpc = rpcClient({ url: `http://127.0.0.1:${port}`, auth: { cookieFile }, timeoutMs: 0 });
     try {
       await ready(rpc, node);
@@ -197,8 +200,9 @@ export async function startRegtest(options: RegtestOptions = {}): Promise<Regtes
     invalidateBlock: async hash => void (await call(z.null(), 'invalidateblock', [hash])),
     reconsiderBlock: async hash => void (await call(z.null(), 'reconsiderblock', [hash])),
     setMockTime: async seconds => void (await call(z.null(), 'setmocktime', [seconds])),
-    async restart() {
+    async restart(args) {
       await halt();
+      extra = args ?? extra;
       ({ node, rpc: client } = await launch(port));
       halted = false;
       await loadMiner();

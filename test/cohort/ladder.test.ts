@@ -169,12 +169,19 @@ describe('a reorganization that mines another step than the one that the next ro
   test.each(['open', 'announced'] as const)('signs the same bytes on its change (%s)', async stage => {
     const { cohort, steps, before, late } = await replaced(stage, 2);
     cohort.mail = [];
+    const child = late === undefined ? [] : [parseTx(late).txid];
+    const refuse = (txid: string) =>
+      typesOf(cohort.give({ type: 'broadcast_refused', txid, reason: 'conflict: missingorspent', cheap: false }));
+    expect(child.map(txid => refuse(txid)[0])).toEqual(child.map(() => 'alarm_raised'));
     cohort.mine(5);
     expect(cohort.beacon.round!.frozen!.outpoint).toEqual(before.outpoint);
     expect(cohort.beacon.signals[0]?.txid).toBe(steps[2]!.txid);
     cohort.broadcasts = true;
     const outcome = cohort.mine(1);
     expect(typesOf(outcome)).toContain('outpoint_moved');
+    // What can never be mined is no news any more, and neither is an answer about it that comes late.
+    expect(cohort.beacon.alarms.size).toBe(0);
+    expect(child.flatMap(refuse)).toEqual([]);
     expect(sentOf(outcome, 'round_aborted')[0]?.body).toMatchObject({ open: true, blame: [] });
     const { frozen } = cohort.beacon.round!;
     expect(frozen).toEqual({ ...before, outpoint: frozen!.outpoint });

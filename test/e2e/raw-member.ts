@@ -55,6 +55,8 @@ export function advertOf(relay: TestRelay, cohort: string): Advert {
 }
 
 export type EnvelopeOf<T extends Envelope['type']> = Extract<Envelope, { type: T }>;
+/** What members are asked to sign together. */
+type Asked = Body<'authorize_beacon_signal_request'> | Body<'authorize_spend_request'>;
 type Over = Partial<Pick<EnvelopeDraft, 'to' | 'cohort' | 'seq' | 'created_at' | 'session' | 'in_reply_to'>> & {
   v?: number;
 };
@@ -218,16 +220,19 @@ export function openRawMember(advert: Advert, relayUrls: readonly string[], keys
   };
   const keySet = () => musig.keySet(ready().participant_pubkeys.map(key => fromHex(key, 33)));
 
-  function messagesOf(request: Body<'authorize_beacon_signal_request'>): Bytes[] {
-    return request.pending_beacon_signal.map(psbt => {
+  function messagesOf(request: Asked): Bytes[] {
+    const psbts = 'pending_spend' in request ? request.pending_spend : request.pending_beacon_signal;
+    return psbts.map(psbt => {
       const { unsignedHex, prevoutScriptHex, prevout } = readSignalPsbt(psbt);
       return signalSighash(unsignedHex, prevoutScriptHex, prevout.value_sats);
     });
   }
-  const requestOf = (session_id: string) =>
-    all('authorize_beacon_signal_request').find(({ body }) => body.session_id === session_id)!.body;
+  const requestOf = (session_id: string): Asked =>
+    [...all('authorize_beacon_signal_request'), ...all('authorize_spend_request')].find(
+      ({ body }) => body.session_id === session_id,
+    )!.body;
 
-  function nonce(request: Body<'authorize_beacon_signal_request'>): Message {
+  function nonce(request: Asked): Message {
     const nonces = messagesOf(request).map(message =>
       musig.newNonce({
         secretKey: cohortSecret,
@@ -277,6 +282,7 @@ export function openRawMember(advert: Advert, relayUrls: readonly string[], keys
         if (habits.presence) quietly({ type: 'presence_ack', body: envelope.body });
         return;
       case 'authorize_beacon_signal_request':
+      case 'authorize_spend_request':
         if (!habits.nonces || answered.has(`n${envelope.body.session_id}`)) return;
         answered.add(`n${envelope.body.session_id}`);
         quietly(nonce(envelope.body));
