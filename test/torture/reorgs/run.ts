@@ -30,8 +30,17 @@ interface World {
   seats: Seat[];
 }
 
+/** Looks now and then only: daemon and wallet share this thread. */
 const waits = <T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> =>
-  until(what, look, WAIT_MS);
+  until(
+    what,
+    async () => {
+      const found = await look();
+      if (!found) await new Promise(resolve => setTimeout(resolve, 150));
+      return found;
+    },
+    WAIT_MS,
+  );
 
 /**
  * One node, one daemon, one wallet, and a cohort for each phase, all brought to their phases before the last blocks are
