@@ -3,9 +3,22 @@ import { resolve } from 'node:path';
 import { backup } from '@photostructure/sqlite';
 import { StoreFailed } from './errors.ts';
 import { createPrivate } from './files.ts';
+import { checkIntegrity } from './schema.ts';
 import { connect } from './sql.ts';
 
 const ALL_PAGES = -1;
+
+/** A copy that nobody can read is none: SQLite looks at every page of it before it has its name. */
+function verify(path: string): void {
+  const copy = connect(path, { readOnly: false, timeoutMs: 0 });
+  try {
+    // A copy of a database in WAL mode would leave side files beside it, wherever it is opened.
+    copy.exec('PRAGMA journal_mode = DELETE');
+    checkIntegrity(copy, path);
+  } finally {
+    copy.close();
+  }
+}
 
 /**
  * Copies the database as it is at one moment. The copy is made on a thread of its own from a connection of its own, in
@@ -19,6 +32,7 @@ export async function backupTo(source: string, target: string): Promise<void> {
   const connection = connect(source, { readOnly: true, timeoutMs: 5_000 });
   try {
     await backup(connection.driver, unfinished, { rate: ALL_PAGES });
+    verify(unfinished);
     renameSync(unfinished, path);
   } catch (error) {
     rmSync(unfinished, { force: true });

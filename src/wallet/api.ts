@@ -116,6 +116,11 @@ export interface WalletApi {
     /** As older software resolves: the whole history of an added beacon, and the former names of the beacon types. */
     legacy?: boolean;
   }): Promise<Resolution>;
+  /**
+   * The owner knows that this wallet signed nothing after the copy that it was put back from was made: it doubts nothing any
+   * more. If that is wrong, the next update may end the DID for good. Resolves to the addresses that were in doubt.
+   */
+  trustCopy(): Promise<string[]>;
   status(): WalletStatus;
 }
 
@@ -243,6 +248,11 @@ export interface AdvertView {
 }
 
 export interface WalletStatus {
+  /**
+   * Set for a wallet that was put back from a copy: since when (Unix seconds), and the addresses for which it may have signed
+   * what it does not know of.
+   */
+  doubt: { since: number; addresses: string[] } | null;
   network: Network;
   relays: { url: string; connected: boolean }[];
   chain: { kind: string; height: number | null };

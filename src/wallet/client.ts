@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Network } from '../bitcoin/network.ts';
 import type { Chain } from '../chain/index.ts';
 import type { ContentStore } from '../content/store.ts';
 import type { Log } from '../nostr/index.ts';
 import { nodeSocket } from '../nostr/websocket-node.ts';
+import { copyKeys, keysBeside, restoreKeys } from '../shell/key-copies.ts';
 import { changeKeyFilePassphrase, type KeyStore, openKeyFile } from '../shell/keystore.ts';
-import { openStore } from '../store/index.ts';
+import { openStore, StoreFailed } from '../store/index.ts';
+import { restoreTo } from '../store/restore.ts';
 import { createWallet, type Wallet } from './sdk.ts';
 import { deriveSecret } from './seed.ts';
 
@@ -64,4 +66,46 @@ export function changePassphrase(home: string, { from, to }: { from?: string | u
   } finally {
     store.close();
   }
+}
+
+const databasePath = (home: string): string => join(home, 'wallet.db');
+
+/**
+ * Copies the wallet in `home` while it runs: the database to a new file, checked, and its keys beside it, locked or not as
+ * they are. Throws StoreFailed or KeyFileError where a file is already. Resolves to the two paths.
+ */
+export async function backupWallet(home: string, file: string): Promise<{ database: string; keys: string }> {
+  const store = openStore(databasePath(home), { application: 'wallet', readonly: true });
+  const keys = keysBeside(file);
+  try {
+    await store.backup(file);
+    // After the database: a key is stored before the database speaks of it, so none that it names is missing.
+    copyKeys(keysPath(home), keys);
+  } finally {
+    store.close();
+  }
+  return { database: file, keys };
+}
+
+/** More messages than a wallet sends between two backups: its sequence numbers never come twice. */
+const SEQUENCE_GAP = 1_000_000;
+
+/**
+ * Puts a copy back into a folder without a wallet database, marked: from then on the wallet signs nothing that could
+ * contradict what it may have signed after the copy was made. Throws StoreFailed where there is a database, KeyFileError
+ * where the keys do not fit.
+ */
+export function restoreWallet(home: string, file: string): { keys: 'kept' | 'restored' } {
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  if (existsSync(databasePath(home)))
+    throw new StoreFailed(`${databasePath(home)} exists already: nothing is overwritten; move it away first`);
+  const keys = restoreKeys(keysPath(home), keysBeside(file));
+  restoreTo(databasePath(home), file, {
+    application: 'wallet',
+    mark: read => ({
+      events: [{ stream: 'wallet', type: 'restored', at: now(), body: { type: 'restored' } }],
+      meta: [{ key: 'seq', value: String(Number(read('seq') ?? 0) + SEQUENCE_GAP) }],
+    }),
+  });
+  return { keys };
 }

@@ -62,7 +62,7 @@ import { createOwnBeacon } from './own-beacon.ts';
 import { createPublishing } from './publishing.ts';
 import { askRebind, rebindOutcome } from './rebinding.ts';
 import { createRestorer, isSeeded } from './restorer.ts';
-import { cohortViews, didViews, missingProofs } from './views.ts';
+import { cohortViews, didViews, doubtView, missingProofs } from './views.ts';
 
 export interface WalletParts {
   network: Network;
@@ -805,7 +805,13 @@ export function createWallet(parts: WalletParts): Wallet {
       const order = own ? { bitOrder: orderOf(own), ...options } : options;
       return resolve({ did, sidecar: given, options: order, chain: signalSource(chain) });
     },
+    async trustCopy() {
+      const addresses = [...(actor.state().doubt?.addresses.keys() ?? [])];
+      refusedBy(await actor.feed({ type: 'trust_copy' }));
+      return addresses;
+    },
     status: () => ({
+      doubt: doubtView(actor.state()),
       network,
       relays: (net?.relays.urls ?? urls()).map(url => ({ url, connected: net?.relays.isConnected(url) ?? false })),
       chain: { kind: chain?.kind ?? 'none', height },

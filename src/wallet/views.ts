@@ -1,6 +1,6 @@
 import { fromHex } from '../crypto/index.ts';
 import { cidV1 } from '../did/index.ts';
-import type { CohortView, DidView } from './api.ts';
+import type { CohortView, DidView, WalletStatus } from './api.ts';
 import {
   concernedDids,
   holdsEvidence,
@@ -51,6 +51,10 @@ function transportView({ transport, rebinding }: Membership, hasKey: (transport:
   if (rebinding && rebinding.refused === null && hasKey(rebinding.transport)) return 'asked';
   return hasKey(transport) ? 'here' : 'lost';
 }
+
+/** Null once nothing is in doubt any more. */
+export const doubtView = ({ doubt }: WalletState): WalletStatus['doubt'] =>
+  doubt && doubt.addresses.size > 0 ? { since: doubt.since, addresses: [...doubt.addresses.keys()] } : null;
 
 export const didViews = (state: WalletState): DidView[] =>
   [...state.dids.values()].map(own => ({

@@ -27,6 +27,7 @@ export const localPort = (wallet: Api): WalletPort => ({
   restore: request => wallet.restore(request),
   sidecar: async did => wallet.sidecar(did),
   resolve: request => wallet.resolve(request),
+  trustCopy: () => wallet.trustCopy(),
   status: async () => wallet.status(),
   compose: request => wallet.compose(request),
   composed: request => wallet.composed(request),

@@ -67,6 +67,7 @@ export function remotePort(socket: string): WalletPort {
       if ('resolution' in answer) return answer.resolution;
       throw errorOf(answer.error.code, answer.error.message, answer.error.detail);
     },
+    trustCopy: () => ask('trustCopy'),
     status: () => ask('status'),
     compose: request => ask('compose', request),
     composed: request => ask('composed', request),

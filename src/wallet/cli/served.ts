@@ -152,6 +152,7 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
         return { error: complaintOf(error).fault };
       }
     },
+    trustCopy: () => told(() => port.trustCopy()),
     status: async () => port.status(),
     compose: async params => port.compose(defined(take(composeRequest, params))),
     composed: async params => port.composed(take(composedRequest, params)),

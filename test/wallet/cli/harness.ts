@@ -166,6 +166,7 @@ export const didView = (did: string, name: string | null, over: Partial<DidView>
 
 export const statusOf = (over: Partial<WalletStatus> = {}): WalletStatus => ({
   network: 'regtest',
+  doubt: null,
   relays: [{ url: 'ws://127.0.0.1:9', connected: true }],
   chain: { kind: 'esplora', height: 1_234 },
   seeded: false,
@@ -215,6 +216,7 @@ export function fakeWallet(answers: Partial<Wallet> = {}): FakeWallet {
     restore: noted('restore', answers.restore),
     sidecar: noted('sidecar', answers.sidecar),
     resolve: noted('resolve', answers.resolve),
+    trustCopy: noted('trustCopy', answers.trustCopy),
     compose: noted('compose', answers.compose),
     composed: noted('composed', answers.composed),
     deliver: noted('deliver', answers.deliver),

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { announce } from './announce.ts';
+import { backup } from './backup.ts';
 import { compose } from './compose.ts';
 import { deliver } from './deliver.ts';
 import { didCreate } from './did-create.ts';
@@ -21,12 +22,15 @@ import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { sidecar } from './sidecar.ts';
 import { status } from './status.ts';
+import { trustCopy } from './trust-copy.ts';
 import { update } from './update.ts';
 
 /** All commands, in the order of a wallet's life; `help` is not among them. */
 export const COMMANDS: readonly Command[] = [
   init,
   passwd,
+  backup,
+  trustCopy,
   discover,
   join,
   leave,

@@ -1,4 +1,13 @@
-import { type Cell, fields, relativeTime, safeText, shortId, table, thousands } from '../../../operator/terminal.ts';
+import {
+  type Cell,
+  fields,
+  plural,
+  relativeTime,
+  safeText,
+  shortId,
+  table,
+  thousands,
+} from '../../../operator/terminal.ts';
 import type { CohortView, WalletStatus } from '../../api.ts';
 import { type Command, EXIT, NETWORKING } from '../command.ts';
 import { paintOf, type Reader, writeJson } from '../io.ts';
@@ -56,6 +65,13 @@ function statusText(
           ? { text: `${url} ${connected ? 'connected' : 'not connected'}`, style: connected ? 'green' : 'yellow' }
           : url,
       ]),
+      [
+        'doubt',
+        now.doubt && {
+          text: `put back from a copy: nothing new is signed for DIDs at ${plural(now.doubt.addresses.length, 'address', 'addresses')} until the chain has settled what may have been signed; see btcr2-wallet trust-copy --help`,
+          style: 'yellow',
+        },
+      ],
       ['relays', relays.length === 0 ? 'none: messages are carried by hand' : null],
       ['chain', `${chain.kind}${chain.height === null ? '' : `, block ${thousands(chain.height)}`}`],
     ],
