@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as nip19 from 'nostr-tools/nip19';
 import { curve } from '#curve';
@@ -25,10 +25,12 @@ import {
   type NostrEvent,
   type OpenSocket,
   schemeOfKind,
+  watchOwnMail,
 } from './nostr/index.ts';
 import { isNcryptsec, openNcryptsec, parseSecretKey } from './nostr/keys.ts';
 import { nodeSocket } from './nostr/websocket-node.ts';
 import { type AggregatorApi, OperatorError } from './operator/api.ts';
+import { RESTORED } from './operator/restore.ts';
 import {
   ADVERT_LIFE,
   certifyTerms,
@@ -44,6 +46,7 @@ import { evidenceSummaries, exportedTranscript } from './shell/evidence.ts';
 import { createEye } from './shell/eye.ts';
 import { keepHearing } from './shell/hearing.ts';
 import { createHost } from './shell/host.ts';
+import { copyKeys, keysBeside } from './shell/key-copies.ts';
 import { KeyFileError, type KeyStore, openKeyFile } from './shell/keystore.ts';
 import { createMail } from './shell/mail.ts';
 import { mapKey, publishableMaps } from './shell/maps.ts';
@@ -93,6 +96,12 @@ const MAX_SKEW = 900;
 const PRUNE_MS = 3_600_000;
 /** Seen ids outlive whatever a relay may still replay: gift wraps, which no cursor covers, live for 32 days there. */
 const KEEP_SEEN = 45 * 86_400;
+/** How long relays may take to show what we sent ourselves, before any cohort advances. */
+const OWN_MS = 10_000;
+const RECONCILED = 'reconciled';
+const RESTORED_TEXT =
+  'this database is a backup: what happened since is not in it, and sessions of that time may be open at the members';
+const ownNoted = (transport: string): string => `own_noted:${transport}`;
 
 const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
 const now = (): number => Math.floor(Date.now() / 1000);
@@ -206,6 +215,8 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       orFail(host.tick);
     },
   });
+  /** Until what relays hold of our own messages was read: nothing advances before. */
+  let isReconciling = true;
   const drops = createDrops(log);
   const host = createHost({
     door: createDoor(config.limits ?? DEFAULT_LIMITS, now),
@@ -219,7 +230,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     log,
     admission: () => config.admission,
     signAdvert: (state, status) => nextAdvert(signing, state, status, now()),
-    isHearing: hearing.isHearing,
+    isHearing: () => hearing.isHearing() && !isReconciling,
     onStored: () => outbox.wake(),
     onRecipients: () => inbox.refresh(),
   });
@@ -257,6 +268,36 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     log,
   });
   const stopListening = relays.onState(listen);
+  const restoredAt = Number(store.meta(RESTORED) ?? 0);
+  const ownCohorts = new Map(host.states().map(({ id, advert }) => [advert.terms.transport_key, id]));
+  const own = watchOwnMail({
+    relays,
+    authors: () => [...ownCohorts.keys()],
+    isKnown: event => store.hasSent(event.id) || event.created_at <= Number(store.meta(ownNoted(event.pubkey)) ?? 0),
+    onUnknown(event) {
+      const cohort = ownCohorts.get(event.pubkey);
+      if (cohort === undefined) return;
+      log('error', 'this aggregator sent a message that its database knows nothing of', { cohort, event: event.id });
+      orFail(() => {
+        store.commit({ meta: [{ key: ownNoted(event.pubkey), value: String(now()) }] });
+        host.feed(cohort, {
+          type: 'restored',
+          text: `${RESTORED_TEXT}; relays hold messages of its own from after it`,
+        });
+      });
+    },
+    now,
+    patienceMs: OWN_MS,
+  });
+  void own.read.then(() => {
+    if (restoredAt > 0 && store.meta(RECONCILED) !== String(restoredAt))
+      orFail(() => {
+        for (const { id } of host.states()) host.feed(id, { type: 'restored', text: RESTORED_TEXT });
+        store.commit({ meta: [{ key: RECONCILED, value: String(restoredAt) }] });
+      });
+    isReconciling = false;
+    orFail(host.tick);
+  });
   if (isByHand) listen();
 
   introduce();
@@ -367,6 +408,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
           error: backlog.get(url)?.error ?? null,
         })),
         hearing: hearing.isHearing(),
+        reconciling: isReconciling,
         chain: { kind: chain.kind, height: tip?.height ?? null, reachable: tip !== null },
         dropped: drops.counts(),
         cohorts: host.states().map(summary),
@@ -457,6 +499,31 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       return spendSummaries(find(id)).at(-1)!;
     },
     spendList: async ({ cohort }) => spendSummaries(find(cohort)),
+    async alarmClear({ cohort, alarm }) {
+      const { id, phase } = find(cohort);
+      const alarms = phase.name === 'formed' ? [...phase.beacon.alarms].filter(([, { dismissed }]) => !dismissed) : [];
+      const exact = alarms.filter(([key]) => key === alarm);
+      const matches =
+        exact.length > 0 ? exact : alarms.filter(([key, { code }]) => code === alarm || key.startsWith(alarm));
+      if (matches.length !== 1)
+        throw new OperatorError(
+          matches.length === 0 ? 'not_found' : 'ambiguous',
+          matches.length === 0 ? `there is no alarm ${alarm}` : `${alarm} could be several alarms: name its key`,
+        );
+      const [key, { text }] = matches[0]!;
+      const drop = host.feed(id, { type: 'dismiss_alarm', key });
+      if (drop) throw new OperatorError('not_found', drop);
+      log('warn', 'an alarm was cleared by the operator', { cohort: id, alarm: key, text });
+      return cohortDetail(find(id), host.env(id));
+    },
+    async backup({ file }) {
+      const keysFile = keysBeside(file);
+      if (existsSync(file) || existsSync(keysFile))
+        throw new OperatorError('exists', `${existsSync(file) ? file : keysFile} exists already`);
+      await store.backup(file);
+      copyKeys(join(config.state_dir, 'keys.json'), keysFile);
+      return { database: file, keys: keysFile, keep: [config.identity.key_file] };
+    },
     async roundOpen({ cohort }) {
       const { id } = find(cohort);
       const drop = host.feed(id, { type: 'open_round' });
@@ -475,6 +542,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       clearInterval(pruning);
       stopTips();
       stopListening();
+      own.stop();
       eye.stop();
       await inbox.close();
       await Promise.race([outbox.idle(), new Promise(resolve => setTimeout(resolve, 2_000))]);

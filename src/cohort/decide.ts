@@ -1,5 +1,6 @@
 import type { Envelope } from '../messages/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
+import type { CohortEvent } from './events.ts';
 import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
 import { decideResponse } from './opportunity.ts';
 import { decideRebind } from './rebind.ts';
@@ -51,6 +52,14 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
       const beacon = beaconOf(state);
       return beacon ? decideStartSpend(state, beacon, input, env) : { drop: 'no cohort is formed' };
     }
+    case 'dismiss_alarm': {
+      const alarm = beaconOf(state)?.alarms.get(input.key);
+      return alarm && !alarm.dismissed
+        ? accept([{ type: 'alarm_dismissed', key: input.key }])
+        : { drop: `there is no alarm ${input.key}` };
+    }
+    case 'restored':
+      return decideRestored(state, input.text, env);
     case 'was_deaf':
       return input.seconds > 0 && isWaiting(state)
         ? accept([{ type: 'deaf_time_credited', seconds: input.seconds }])
@@ -64,6 +73,29 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
     case 'advance':
       return advance(state, env);
   }
+}
+
+/**
+ * What happened after the backup is in no log: a session may be open at the members. A round of which the log has no bytes is
+ * given up, since it may have others by now; one that has them goes on, its answers come again from the relays. No new round
+ * opens until the operator has looked.
+ */
+function decideRestored(state: CohortState, text: string, env: Env): Decision {
+  const beacon = beaconOf(state);
+  const known = beacon?.alarms.get('restored');
+  if (!beacon || (known && !known.dismissed)) return nothing;
+  const raised: CohortEvent = {
+    type: 'alarm_raised',
+    key: 'restored',
+    alarm: { code: 'restored', text, halts: true },
+  };
+  const { round } = beacon;
+  if (round?.stage.name !== 'presence' || round.frozen) return accept([raised]);
+  const ended = endAttempt(state, beacon, round, env, {
+    reason: 'cancelled',
+    text: 'the aggregator was put back from a backup: this round is given up',
+  });
+  return 'events' in ended ? accept([raised, ...ended.events], ...ended.effects) : accept([raised]);
 }
 
 /** Whether anybody's deadline is running. */

@@ -119,6 +119,8 @@ export type CohortEvent =
   | { type: 'deaf_time_credited'; seconds: number }
   | { type: 'alarm_raised'; key: string; alarm: Omit<Alarm, 'at'> }
   | { type: 'alarm_cleared'; key: string }
+  /** By the operator. What the chain goes on showing is not raised again for it. */
+  | { type: 'alarm_dismissed'; key: string }
   | { type: 'cohort_ended'; reason: string };
 
 /** An event with the Unix second at which it was stored. */

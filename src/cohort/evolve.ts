@@ -208,6 +208,11 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
     case 'alarm_cleared':
       beacon.alarms.delete(event.key);
       return beacon;
+    case 'alarm_dismissed': {
+      const alarm = beacon.alarms.get(event.key);
+      if (alarm) beacon.alarms.set(event.key, { ...alarm, halts: false, dismissed: true });
+      return beacon;
+    }
     case 'round_opened':
       return {
         ...beacon,
@@ -310,6 +315,7 @@ type RoundEvent = Exclude<
       | 'round_requested'
       | 'alarm_raised'
       | 'alarm_cleared'
+      | 'alarm_dismissed'
       | 'round_opened'
       | 'opportunity_passed'
       | 'signal_seen'

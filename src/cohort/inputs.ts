@@ -49,6 +49,10 @@ export type Input =
   | { type: 'open_round' }
   /** Begins a spend that announces nothing; what it spends and where it goes follows from the purpose where left out. */
   | { type: 'start_spend'; purpose: SpendPurpose; to?: string; outpoint?: Outpoint }
+  /** The operator looked at an alarm, by its key. */
+  | { type: 'dismiss_alarm'; key: string }
+  /** The log is a backup's, or relays hold messages of this cohort's own that it does not know; in words. */
+  | { type: 'restored'; text: string }
   | { type: 'message'; envelope: Envelope; admission: AdmissionPolicy }
   | { type: 'control_checked'; request_id: string; result: ControlResult }
   /** The daemon was down or without a relay for so many seconds. */

@@ -96,11 +96,13 @@ export interface Beacon {
 }
 
 export interface Alarm {
-  code: 'foreign_spend' | 'stray_signal_deposit' | 'signal_refused' | 'equivocation' | 'fee_clamped';
+  code: 'restored' | 'foreign_spend' | 'stray_signal_deposit' | 'signal_refused' | 'equivocation' | 'fee_clamped';
   text: string;
   at: number;
   /** While true no new round opens. */
   halts: boolean;
+  /** The operator looked at it: it stands, and neither halts nor is told any more. */
+  dismissed?: boolean;
 }
 
 export interface Registration {

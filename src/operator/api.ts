@@ -28,6 +28,10 @@ export interface AggregatorApi {
   roundList(request: { cohort: string }): Promise<RoundSummary[]>;
   roundShow(request: { cohort: string; round: number }): Promise<RoundDetail>;
   /** Asks for a round now, without waiting for the trigger; refuses with the reason if nothing can be announced. */
+  /** An alarm was looked at: it halts no more rounds. `alarm` is its key, or a code or beginning that only one has. */
+  alarmClear(request: { cohort: string; alarm: string }): Promise<CohortDetail>;
+  /** Copies the database to a new file (absolute path) while the daemon runs, and the keys of the cohorts beside it. */
+  backup(request: { file: string }): Promise<BackupSummary>;
   roundOpen(request: { cohort: string }): Promise<{ opened: boolean; waiting_for: string | null }>;
   /** Asks all members to sign a spend that announces nothing; refuses with the reason where there is nothing to spend so. */
   spendStart(request: {
@@ -62,6 +66,8 @@ export interface DaemonStatus {
   did: string;
   relays: { url: string; connected: boolean; pending: number; error: string | null }[];
   hearing: boolean;
+  /** At the start: what relays hold of its own messages is being read, and no cohort advances yet. */
+  reconciling: boolean;
   chain: { kind: string; height: number | null; reachable: boolean };
   /** How many of what arrived since the start changed nothing and were not answered, by reason. */
   dropped: Readonly<Record<string, number>>;
@@ -109,6 +115,8 @@ export interface CohortDetail extends CohortSummary {
   members: { participant_pk: string; transport: string; seated_at: number; dids: number; heard: boolean | null }[];
   registered: { did: string; member: string; proven: boolean; version: number | null; pending: number | null }[];
   rounds: RoundSummary[];
+  /** Every alarm that stands, those that were looked at among them. */
+  alarm_details: { key: string; code: string; text: string; at: number; halts: boolean; dismissed: boolean }[];
 }
 
 export interface SpendSummary {
@@ -159,6 +167,13 @@ export interface EvidenceSummary {
   participant_pk: string;
   session_id: string | null;
   round: number | null;
+}
+
+export interface BackupSummary {
+  database: string;
+  keys: string;
+  /** What else has to be kept: it is in neither. */
+  keep: string[];
 }
 
 /** A command that failed for a reason that the operator should read. */

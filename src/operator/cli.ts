@@ -26,6 +26,7 @@ import { type Out, painter, plural, type Style, safeText, wantsColour, withProgr
 import {
   advertTable,
   advertView,
+  alarmTable,
   cohortTable,
   cohortView,
   evidenceTable,
@@ -173,6 +174,8 @@ export async function runCli(world: CliWorld): Promise<number> {
         return lock(given);
       case 'config':
         return showConfig(given);
+      case 'restore':
+        return restore(operands[0] ?? '', given);
       case 'evidence verify':
         return verifyEvidence(operands[0] ?? '');
       default:
@@ -225,6 +228,21 @@ export async function runCli(world: CliWorld): Promise<number> {
       case 'cohort show':
         print(await call('cohortShow', { cohort: first }), cohortView);
         break;
+      case 'alarm list':
+        print(await call('cohortShow', { cohort: first }), alarmTable);
+        break;
+      case 'alarm clear':
+        print(await call('alarmClear', { cohort: first, alarm: second ?? '' }), alarmTable);
+        break;
+      case 'backup': {
+        const made = await call('backup', { file: resolve(world.cwd, first) });
+        print(made, ({ database, keys, keep }) =>
+          [`Copied to ${database} and ${keys}.`, ...keep.map(path => `Keep as well: ${path}`), '']
+            .map(safeText)
+            .join('\n'),
+        );
+        break;
+      }
       case 'round list':
         print(await call('roundList', { cohort: first }), roundTable);
         break;
@@ -400,6 +418,22 @@ export async function runCli(world: CliWorld): Promise<number> {
       now: world.now,
     });
     print(result, lockView);
+    return EXIT.ok;
+  }
+
+  async function restore(file: string, given: Given): Promise<number> {
+    const { restoreState } = await import('./restore.ts');
+    const { state_dir } = loadConfig(inputOf(world, given));
+    const result = restoreState(state_dir, resolve(world.cwd, file), world.now());
+    print(result, ({ cohorts, keys }) =>
+      [
+        `Put back into ${state_dir}: ${plural(cohorts, 'cohort')}; the keys were ${keys}.`,
+        'Start the aggregator: it reads relays and chain first, and opens no round until `alarm clear COHORT restored`.',
+        '',
+      ]
+        .map(safeText)
+        .join('\n'),
+    );
     return EXIT.ok;
   }
 

@@ -241,6 +241,30 @@ set of terms is another advert. Times are seconds, or 90s, 15m, 2h, 1d.`,
     { name: 'round list', operands: 'COHORT', summary: 'List the rounds of a cohort.' },
     { name: 'round show', operands: 'COHORT [ROUND]', summary: 'Show one round; the newest if none is named.' },
     { name: 'round open', operands: 'COHORT', summary: 'Ask for a round now, without waiting for its trigger.' },
+    { name: 'alarm list', operands: 'COHORT', summary: 'List the alarms of a cohort, with their keys.' },
+    {
+      name: 'alarm clear',
+      operands: 'COHORT ALARM',
+      summary: 'Say that an alarm was looked at: it halts rounds no more.',
+      text: `A halting alarm says that something spent from the beacon that no session explains, or that this database is a backup's. Rounds
+open again once it is cleared, and what it told of stays as it is: look at the transaction, and at what members say, first. It is
+logged. ALARM is a key of \`alarm list\`, or a code that only one of them has.`,
+    },
+    {
+      name: 'backup',
+      operands: 'FILE',
+      summary: 'Copy the database and the keys of the cohorts, while the aggregator runs.',
+      text: `Writes FILE and FILE.keys.json, both new, of mode 0600; the copy is checked. The identity key and the configuration are
+in neither: keep them apart.`,
+    },
+    {
+      name: 'restore',
+      operands: 'FILE',
+      summary: 'Put a backup back into a state folder without a database; the aggregator is not running.',
+      text: `The aggregator then reads what relays and chain have, and opens no new round in a cohort that is formed until
+\`alarm clear COHORT restored\`: sessions that were opened after the backup may still be open at the members.`,
+      options: OVERRIDES,
+    },
     {
       name: 'evidence list',
       operands: '[COHORT]',

@@ -281,6 +281,21 @@ export function cohortView(cohort: CohortDetail, view: View): string {
   ].join('');
 }
 
+/** The answer to `alarm list`. */
+export function alarmTable({ alarm_details }: CohortDetail, { paint, now }: View): string {
+  if (alarm_details.length === 0) return 'No alarms.\n';
+  return table(
+    [{ title: 'ALARM' }, { title: 'SINCE' }, { title: 'ROUNDS' }, { title: 'WHAT' }],
+    alarm_details.map(({ key, at, halts, dismissed, text }) => [
+      key,
+      relativeTime(at, now),
+      dismissed ? 'looked at' : halts ? { text: 'halted', style: 'red' } : 'go on',
+      text,
+    ]),
+    paint,
+  );
+}
+
 /** The answer to `round list`. */
 export function roundTable(rounds: readonly RoundSummary[], { paint }: View): string {
   if (rounds.length === 0) return 'No rounds yet.\n';

@@ -80,7 +80,7 @@ export function cohortSummary(state: CohortState, env: Env): CohortSummary {
     balance_sats: balance,
     runway: left && { at_cap: left.atCap, at_estimate: left.atEstimate },
     suggested_deposit_sats: fee_cap * SUGGESTED_ROUNDS + DUST,
-    alarms: [...beacon.alarms.values()].map(alarm => alarm.text),
+    alarms: [...beacon.alarms.values()].filter(alarm => !alarm.dismissed).map(alarm => alarm.text),
   };
 }
 
@@ -136,6 +136,14 @@ export function cohortDetail(state: CohortState, env: Env): CohortDetail {
       pending: beacon?.updates.get(did)?.find(queued => queued.state !== 'final')?.version ?? null,
     })),
     rounds: roundSummaries(state, env),
+    alarm_details: [...(beacon?.alarms ?? [])].map(([key, alarm]) => ({
+      key,
+      code: alarm.code,
+      text: alarm.text,
+      at: alarm.at,
+      halts: alarm.halts,
+      dismissed: alarm.dismissed === true,
+    })),
   };
 }
 

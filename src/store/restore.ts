@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, constants as fs, renameSync, rmSync } from 'n
 import { StoreFailed } from './errors.ts';
 import { makePrivate } from './files.ts';
 import { openStore } from './open.ts';
-import type { Application, Batch } from './types.ts';
+import type { Application, Batch, Store } from './types.ts';
 
 /**
  * Puts a copy of a database where there is none: checked whole, marked as restored by `mark`, and only then given its name,
@@ -12,7 +12,7 @@ import type { Application, Batch } from './types.ts';
 export function restoreTo(
   target: string,
   copy: string,
-  { application, mark }: { application: Application; mark: (read: (key: string) => string | null) => Batch },
+  { application, mark }: { application: Application; mark: (store: Store) => Batch },
 ): void {
   if (!existsSync(copy)) throw new StoreFailed(`there is no ${copy}`);
   for (const path of [target, `${target}-wal`])
@@ -24,7 +24,7 @@ export function restoreTo(
     makePrivate(unfinished);
     const store = openStore(unfinished, { application, check: true });
     try {
-      store.commit(mark(store.meta));
+      store.commit(mark(store));
     } finally {
       store.close();
     }

@@ -102,9 +102,9 @@ export function restoreWallet(home: string, file: string): { keys: 'kept' | 'res
   const keys = restoreKeys(keysPath(home), keysBeside(file));
   restoreTo(databasePath(home), file, {
     application: 'wallet',
-    mark: read => ({
+    mark: store => ({
       events: [{ stream: 'wallet', type: 'restored', at: now(), body: { type: 'restored' } }],
-      meta: [{ key: 'seq', value: String(Number(read('seq') ?? 0) + SEQUENCE_GAP) }],
+      meta: [{ key: 'seq', value: String(Number(store.meta('seq') ?? 0) + SEQUENCE_GAP) }],
     }),
   });
   return { keys };

@@ -91,6 +91,7 @@ export const detail = (config: Config): CohortDetail => ({
   ],
   registered: [{ did: 'did:btcr2:k1example', member: `02${COHORT}`, proven: true, version: 2, pending: 3 }],
   rounds: [round],
+  alarm_details: [],
 });
 
 function termsOf({ advert: { expires_in, ...terms } }: Config): Omit<Config['advert'], 'expires_in'> {
@@ -110,6 +111,7 @@ export const status: DaemonStatus = {
     { url: 'ws://b', connected: false, pending: 1_500, error: 'blocked: you' },
   ],
   hearing: true,
+  reconciling: false,
   chain: { kind: 'esplora', height: 100_001, reachable: true },
   dropped: { duplicate: 40, no_seat: 1_200 },
   cohorts: [cohort],
@@ -176,6 +178,8 @@ export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { ap
     evidenceExport: answer('evidenceExport', transcript),
     spendList: answer('spendList', [spend]),
     spendStart: answer('spendStart', spend),
+    alarmClear: answer('alarmClear', detail(config)),
+    backup: answer('backup', { database: '/b', keys: '/b.keys.json', keep: ['/identity.key'] }),
     roundOpen: async () => {
       throw new OperatorError('wrong_phase', 'no cohort is formed');
     },

@@ -11,7 +11,7 @@ export const backup: Command = {
     'Writes the database to FILE and the keys to FILE.keys.json, both new, of mode 0600, and checked. The keys are locked in',
     'the copy if they are locked in the wallet. wallet.toml is not in it.',
     '',
-    'A copy grows old with the next signature. Put back, it is safe all the same (see btcr2-wallet restore --help), but what',
+    'A copy grows old with the next signature. Put back, it is safe all the same (see btcr2-wallet put-back --help), but what',
     'was updated in between is not in it: updates that only this wallet knows are lost with the disk. So copy often.',
   ].join('\n'),
   options: {},

@@ -13,6 +13,7 @@ import { join } from './join.ts';
 import { leave } from './leave.ts';
 import { passwd } from './passwd.ts';
 import { publish } from './publish.ts';
+import { putBack } from './put-back.ts';
 import { rebind } from './rebind.ts';
 import { recovery } from './recovery.ts';
 import { register } from './register.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   init,
   passwd,
   backup,
+  putBack,
   trustCopy,
   discover,
   join,
