@@ -25,7 +25,6 @@ import {
   type NostrEvent,
   type OpenSocket,
   schemeOfKind,
-  watchOwnMail,
 } from './nostr/index.ts';
 import { isNcryptsec, openNcryptsec, parseSecretKey } from './nostr/keys.ts';
 import { nodeSocket } from './nostr/websocket-node.ts';
@@ -96,12 +95,9 @@ const MAX_SKEW = 900;
 const PRUNE_MS = 3_600_000;
 /** Seen ids outlive whatever a relay may still replay: gift wraps, which no cursor covers, live for 32 days there. */
 const KEEP_SEEN = 45 * 86_400;
-/** How long relays may take to show what we sent ourselves, before any cohort advances. */
-const OWN_MS = 10_000;
 const RECONCILED = 'reconciled';
 const RESTORED_TEXT =
   'this database is a backup: what happened since is not in it, and sessions of that time may be open at the members';
-const ownNoted = (transport: string): string => `own_noted:${transport}`;
 
 const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
 const now = (): number => Math.floor(Date.now() / 1000);
@@ -215,8 +211,6 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       orFail(host.tick);
     },
   });
-  /** Until what relays hold of our own messages was read: nothing advances before. */
-  let isReconciling = true;
   const drops = createDrops(log);
   const host = createHost({
     door: createDoor(config.limits ?? DEFAULT_LIMITS, now),
@@ -230,7 +224,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     log,
     admission: () => config.admission,
     signAdvert: (state, status) => nextAdvert(signing, state, status, now()),
-    isHearing: () => hearing.isHearing() && !isReconciling,
+    isHearing: hearing.isHearing,
     onStored: () => outbox.wake(),
     onRecipients: () => inbox.refresh(),
   });
@@ -268,36 +262,13 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     log,
   });
   const stopListening = relays.onState(listen);
-  const restoredAt = Number(store.meta(RESTORED) ?? 0);
-  const ownCohorts = new Map(host.states().map(({ id, advert }) => [advert.terms.transport_key, id]));
-  const own = watchOwnMail({
-    relays,
-    authors: () => [...ownCohorts.keys()],
-    isKnown: event => store.hasSent(event.id) || event.created_at <= Number(store.meta(ownNoted(event.pubkey)) ?? 0),
-    onUnknown(event) {
-      const cohort = ownCohorts.get(event.pubkey);
-      if (cohort === undefined) return;
-      log('error', 'this aggregator sent a message that its database knows nothing of', { cohort, event: event.id });
-      orFail(() => {
-        store.commit({ meta: [{ key: ownNoted(event.pubkey), value: String(now()) }] });
-        host.feed(cohort, {
-          type: 'restored',
-          text: `${RESTORED_TEXT}; relays hold messages of its own from after it`,
-        });
-      });
-    },
-    now,
-    patienceMs: OWN_MS,
-  });
-  void own.read.then(() => {
-    if (restoredAt > 0 && store.meta(RECONCILED) !== String(restoredAt))
-      orFail(() => {
-        for (const { id } of host.states()) host.feed(id, { type: 'restored', text: RESTORED_TEXT });
-        store.commit({ meta: [{ key: RECONCILED, value: String(restoredAt) }] });
-      });
-    isReconciling = false;
-    orFail(host.tick);
-  });
+  // Before anything is heard: what is put back may be behind its members, and opens no round by itself.
+  const restoredAt = store.meta(RESTORED);
+  if (restoredAt !== null && store.meta(RECONCILED) !== restoredAt)
+    orFail(() => {
+      for (const { id } of host.states()) host.feed(id, { type: 'restored', text: RESTORED_TEXT });
+      store.commit({ meta: [{ key: RECONCILED, value: restoredAt }] });
+    });
   if (isByHand) listen();
 
   introduce();
@@ -408,7 +379,6 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
           error: backlog.get(url)?.error ?? null,
         })),
         hearing: hearing.isHearing(),
-        reconciling: isReconciling,
         chain: { kind: chain.kind, height: tip?.height ?? null, reachable: tip !== null },
         dropped: drops.counts(),
         cohorts: host.states().map(summary),
@@ -542,7 +512,6 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       clearInterval(pruning);
       stopTips();
       stopListening();
-      own.stop();
       eye.stop();
       await inbox.close();
       await Promise.race([outbox.idle(), new Promise(resolve => setTimeout(resolve, 2_000))]);

@@ -51,7 +51,7 @@ export type Input =
   | { type: 'start_spend'; purpose: SpendPurpose; to?: string; outpoint?: Outpoint }
   /** The operator looked at an alarm, by its key. */
   | { type: 'dismiss_alarm'; key: string }
-  /** The log is a backup's, or relays hold messages of this cohort's own that it does not know; in words. */
+  /** The log is a backup's; in words. */
   | { type: 'restored'; text: string }
   | { type: 'message'; envelope: Envelope; admission: AdmissionPolicy }
   | { type: 'control_checked'; request_id: string; result: ControlResult }

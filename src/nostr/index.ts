@@ -13,7 +13,6 @@ export * from './nip11.ts';
 export { conversationKey, type Decrypted, decrypt, encrypt, MAX_PLAINTEXT_BYTES, Nip44Error } from './nip44.ts';
 export { classifyOk, type PublishResult, type Verdict } from './ok.ts';
 export * from './outbox.ts';
-export * from './own-mail.ts';
 export * from './pow.ts';
 export * from './relays.ts';
 export { canReadBack, MAIL_KINDS, schemeOfKind, unwrapBy, unwrapOwn, wrapBy } from './schemes.ts';

@@ -66,8 +66,6 @@ export interface DaemonStatus {
   did: string;
   relays: { url: string; connected: boolean; pending: number; error: string | null }[];
   hearing: boolean;
-  /** At the start: what relays hold of its own messages is being read, and no cohort advances yet. */
-  reconciling: boolean;
   chain: { kind: string; height: number | null; reachable: boolean };
   /** How many of what arrived since the start changed nothing and were not answered, by reason. */
   dropped: Readonly<Record<string, number>>;

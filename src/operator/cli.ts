@@ -428,7 +428,7 @@ export async function runCli(world: CliWorld): Promise<number> {
     print(result, ({ cohorts, keys }) =>
       [
         `Put back into ${state_dir}: ${plural(cohorts, 'cohort')}; the keys were ${keys}.`,
-        'Start the aggregator: it reads relays and chain first, and opens no round until `alarm clear COHORT restored`.',
+        'Start the aggregator: it opens no round until `alarm clear COHORT restored`.',
         '',
       ]
         .map(safeText)

@@ -261,7 +261,7 @@ in neither: keep them apart.`,
       name: 'restore',
       operands: 'FILE',
       summary: 'Put a backup back into a state folder without a database; the aggregator is not running.',
-      text: `The aggregator then reads what relays and chain have, and opens no new round in a cohort that is formed until
+      text: `The aggregator then reads again what members sent since, and opens no new round in a cohort that is formed until
 \`alarm clear COHORT restored\`: sessions that were opened after the backup may still be open at the members.`,
       options: OVERRIDES,
     },

@@ -26,15 +26,16 @@ import {
   createInbox,
   createOutbox,
   createRelays,
+  DIRECTED_KIND,
+  expirationOf,
   type Inbox,
   type Log,
   MAIL_KINDS,
-  type NostrEvent,
+  NIP04_KIND,
   type OpenSocket,
   type Outbox,
   type Relays,
   schemeOfKind,
-  watchOwnMail,
 } from '../nostr/index.ts';
 import { createEye } from '../shell/eye.ts';
 import type { KeyStore } from '../shell/keystore.ts';
@@ -130,7 +131,6 @@ export function createWallet(parts: WalletParts): Wallet {
   /** What relays keep of this wallet's own messages was read, or they had the time to show it. */
   let ownRead: Promise<unknown> = Promise.resolve();
   let ownFound: Promise<unknown> = Promise.resolve();
-  let stopOwn: () => void = () => {};
   let net: { relays: Relays; inbox: Inbox; outbox: Outbox } | null = null;
   let fail: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
@@ -232,27 +232,42 @@ export function createWallet(parts: WalletParts): Wallet {
    * had the time to tell it, no request is looked at.
    */
   function watchOwn(relays: Relays): void {
-    const isNoted = ({ created_at }: NostrEvent): boolean => created_at <= (actor.state().doubt?.since ?? -1);
-    const own = watchOwnMail({
-      relays,
-      // What was put back from its words has no log of what it sent, and signs in none of its cohorts.
-      authors: () =>
-        [...actor.state().cohorts.values()].flatMap(({ phase, transport }) =>
-          phase.name === 'restored' ? [] : [transport],
-        ),
-      isKnown: event => isNoted(event) || store.hasSent(event.id),
-      onUnknown(event) {
+    // What was put back from its words has no log of what it sent, and signs in none of its cohorts.
+    const ownAuthors = (): string[] =>
+      [...actor.state().cohorts.values()].flatMap(({ phase, transport }) =>
+        phase.name === 'restored' ? [] : [transport],
+      );
+    const waiting = new Set(relays.urls);
+    let done: () => void = () => {};
+    ownRead = new Promise<void>(resolve => {
+      const patience = setTimeout(resolve, OWN_MS);
+      timers.push(patience);
+      done = () => {
+        clearTimeout(patience);
+        resolve();
+      };
+    });
+    relays.subscribe({
+      key: 'own',
+      filters: () => {
+        const authors = ownAuthors();
+        return authors.length === 0 ? [] : [{ kinds: [DIRECTED_KIND, NIP04_KIND], authors }];
+      },
+      onEvent(event) {
+        const isStale = (expirationOf(event) ?? Number.POSITIVE_INFINITY) <= now();
+        const isNoted = (): boolean => event.created_at <= (actor.state().doubt?.since ?? -1);
+        if (isStale || isNoted() || store.hasSent(event.id)) return;
         log('error', 'this wallet sent a message that it knows nothing of: it is an old copy, or one of two', {
           event: event.id,
         });
-        ownFound = ownFound.then(() => (isNoted(event) ? null : actor.feed({ type: 'restored' }))).catch(fail);
-        return ownFound;
+        ownFound = ownFound.then(() => (isNoted() ? null : actor.feed({ type: 'restored' }))).catch(fail);
       },
-      now,
-      patienceMs: OWN_MS,
+      onEose(url) {
+        waiting.delete(url);
+        if (waiting.size === 0) void ownFound.then(done);
+      },
     });
-    ownRead = own.read;
-    stopOwn = own.stop;
+    if (relays.urls.length === 0 || ownAuthors().length === 0) done();
   }
 
   function passingKey(): Bytes {
@@ -683,7 +698,6 @@ export function createWallet(parts: WalletParts): Wallet {
       for (const timer of timers.splice(0)) clearInterval(timer);
       stopTips?.();
       eye?.stop();
-      stopOwn();
       if (net) {
         await net.inbox.close();
         await Promise.race([net.outbox.idle(), new Promise(resolve => setTimeout(resolve, 2_000))]);

@@ -111,7 +111,6 @@ export const status: DaemonStatus = {
     { url: 'ws://b', connected: false, pending: 1_500, error: 'blocked: you' },
   ],
   hearing: true,
-  reconciling: false,
   chain: { kind: 'esplora', height: 100_001, reachable: true },
   dropped: { duplicate: 40, no_seat: 1_200 },
   cohorts: [cohort],
