@@ -62,7 +62,7 @@ export function createEye(chain: Chain, options: EyeOptions): Eye {
     const wasBehind = isBehind;
     isBehind = seconds > CLOCK_BEHIND;
     if (isBehind && !wasBehind)
-      options.log('error', 'this clock is behind the chain: deadlines run by it, so set it right', { seconds });
+      options.log('warn', 'this clock is behind the chain: deadlines run by it, so set it right', { seconds });
   }
 
   async function checkNetwork(): Promise<void> {

@@ -52,7 +52,7 @@ test('a node that comes back on another chain counts as down until it is the rig
 test('a clock that is behind the chain is told, once for each time that it happens', async () => {
   let now = TIME - 86_400;
   const { sim, said, tips } = watching({}, () => now);
-  const complaints = (): number => said.filter(text => text.startsWith('error: this clock is behind')).length;
+  const complaints = (): number => said.filter(text => text.startsWith('warn: this clock is behind')).length;
   await until(() => tips.length === 1);
   expect(complaints()).toBe(1);
   const block = async (): Promise<void> => {
