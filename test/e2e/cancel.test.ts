@@ -136,6 +136,42 @@ test('a member stops after the aggregated nonce went out; it comes back, signs o
   expect((await show()).alarms).toEqual([]);
 });
 
+test('the money moves where every member agreed to, and nowhere while one has not agreed', {
+  timeout: 240_000,
+}, async () => {
+  await begin('move');
+  await deposit(node, address);
+  const to = await elsewhere();
+  const vetoes: WalletEvent[] = [];
+  bilal.onEvent(event => {
+    if (event.type === 'session_vetoed') vetoes.push(event);
+  });
+  await alexis.release({ cohort, to });
+  const refused = await until('the deposit is seen', () =>
+    aggregator.api.spendStart({ cohort, purpose: 'move', to }).catch(() => undefined),
+  );
+  await until('his veto', () => vetoes.length === 1, WAIT_MS);
+  expect(vetoes).toMatchObject([{ session_id: refused.session_id, code: 'destination_not_agreed' }]);
+  await until('it is over', async () => !/is being signed/.test((await show()).round), WAIT_MS);
+  expect(await waiting()).toEqual([]);
+
+  await bilal.release({ cohort, to });
+  await aggregator.api.spendStart({ cohort, purpose: 'move', to });
+  const { txid, fee_sats } = await until(
+    'the move is complete',
+    async () => {
+      const last = await lastSpend();
+      return last?.status === 'complete' && last;
+    },
+    WAIT_MS,
+  );
+  await until('it waits in the mempool', async () => (await waiting()).includes(txid), WAIT_MS);
+  await node.mine(6);
+  await until('final', async () => (await lastSpend())?.status === 'final', WAIT_MS);
+  expect(await output(txid)).toEqual({ address: to, sats: 100_000 - fee_sats });
+  expect(await show()).toMatchObject({ alarms: [], signals: 0, balance_sats: 0 });
+});
+
 test('the refund of a deposit is signed before the deposit is sent, and the node takes it after its delay, no block earlier', {
   timeout: 240_000,
 }, async () => {
