@@ -20,6 +20,7 @@ import {
   createOutbox,
   createRelays,
   DIRECTED_KIND,
+  INBOX_TIMING,
   type Log,
   MAIL_KINDS,
   type NostrEvent,
@@ -88,9 +89,11 @@ export interface DaemonTiming {
   readonly tickMs: number;
   /** How often the mempool is looked at while a round or a deposit is waited for. */
   readonly lookMs: number;
+  /** How often relays are asked for what they may have kept to themselves. */
+  readonly resyncMs: number;
 }
 
-const TIMING: DaemonTiming = { tickMs: 1_000, lookMs: 5_000 };
+const TIMING: DaemonTiming = { tickMs: 1_000, lookMs: 5_000, resyncMs: INBOX_TIMING.resyncMs };
 const MAX_SKEW = 900;
 const PRUNE_MS = 3_600_000;
 /** Seen ids outlive whatever a relay may still replay: gift wraps, which no cursor covers, live for 32 days there. */
@@ -259,6 +262,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     // What carries no event was signed by nobody: it is the relay's doing.
     onDrop: (reason, event, relay) => drops.count(reason, event?.pubkey ?? relay, { relay, event: event?.id ?? null }),
     onCaughtUp: listen,
+    timing: { resyncMs: timing.resyncMs },
     log,
   });
   const stopListening = relays.onState(listen);

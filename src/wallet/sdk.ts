@@ -28,6 +28,7 @@ import {
   createRelays,
   DIRECTED_KIND,
   expirationOf,
+  INBOX_TIMING,
   type Inbox,
   type Log,
   MAIL_KINDS,
@@ -92,6 +93,8 @@ export interface WalletTiming {
   readonly resendMs: number;
   /** How often cohorts are looked at on the chain, also without a new block. */
   readonly lookMs: number;
+  /** How often relays are asked for what they may have kept to themselves. */
+  readonly resyncMs: number;
 }
 
 export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, PublishApi {
@@ -107,7 +110,7 @@ export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, 
 const ANSWER_MS = 60_000;
 /** How long relays may take to show what this wallet sent itself, before anything is answered. */
 const OWN_MS = 5_000;
-const TIMING: WalletTiming = { resendMs: 2_000, lookMs: 10_000 };
+const TIMING: WalletTiming = { resendMs: 2_000, lookMs: 10_000, resyncMs: INBOX_TIMING.resyncMs };
 const MAX_SKEW = 900;
 
 const WIN_BACK =
@@ -220,6 +223,7 @@ export function createWallet(parts: WalletParts): Wallet {
             if (error instanceof Error && error.name.startsWith('Store')) fail(error);
             throw error;
           }),
+      timing: { resyncMs: timing.resyncMs },
       log,
     });
     watchOwn(relays);

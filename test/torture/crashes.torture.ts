@@ -5,7 +5,7 @@ import { coverageTable, createCoverage, PHASES } from '../sim/points.ts';
 const SEED = Number(process.env.TORTURE_SEED ?? 20261122);
 /** Each with a matrix of its own. */
 const SEEDS = Number(process.env.TORTURE_CRASH_SEEDS ?? 3);
-const LIVES = Number(process.env.TORTURE_CRASH_LIVES ?? 40);
+const LIVES = Number(process.env.TORTURE_CRASH_LIVES ?? 32);
 const ENDS = 24;
 
 // fault 44
