@@ -3,6 +3,8 @@ import { printTable } from './report.ts';
 const BENCHES: Record<string, () => Promise<{ run(args: readonly string[]): Promise<void> }>> = {
   tree: () => import('./tree.ts'),
   musig: () => import('./musig.ts'),
+  round: () => import('./round.ts'),
+  store: () => import('./store.ts'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);
