@@ -254,11 +254,19 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       ...host.recipients(schemeOfKind(kind) ?? 'nip44_v2'),
       ...(kind === DIRECTED_KIND ? [identity.key] : []),
     ],
-    cursors: store.cursors,
-    seen: store.hasSeen,
+    cursors: {
+      get: store.cursors.get,
+      set(...cursor) {
+        // A cursor never moves past what only the memory holds.
+        host.flush();
+        store.cursors.set(...cursor);
+      },
+    },
+    seen: host.hasSeen,
     now,
     maxSkew: MAX_SKEW,
     deliver: (event: NostrEvent, relay: string) => orFail(() => host.deliver(event, relay)),
+    onRest: () => orFail(host.flush),
     // What carries no event was signed by nobody: it is the relay's doing.
     onDrop: (reason, event, relay) => drops.count(reason, event?.pubkey ?? relay, { relay, event: event?.id ?? null }),
     onCaughtUp: listen,
@@ -518,6 +526,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       stopListening();
       eye.stop();
       await inbox.close();
+      orFail(host.flush);
       await Promise.race([outbox.idle(), new Promise(resolve => setTimeout(resolve, 2_000))]);
       await outbox.close();
       await relays.close();

@@ -13,15 +13,19 @@ export interface Delivery {
   close(): Promise<void>;
 }
 
+/** Jobs after which `onRest` does not wait for the last one. */
+const BURST = 64;
+
 /**
  * Runs jobs one at a time: each lane in its order, the lanes in turn, so that a relay that floods delays itself and
- * nobody else. A lane holds at most `laneBytes`.
+ * nobody else. A lane holds at most `laneBytes`. `onRest` is called when nothing is left to do, and every 64 jobs.
  */
-export function serialDelivery(laneBytes: number): Delivery {
+export function serialDelivery(laneBytes: number, onRest: () => void = () => {}): Delivery {
   const lanes = new Map<string, { jobs: Job[]; bytes: number }>();
   let running: Promise<void> | null = null;
 
   async function pump(): Promise<void> {
+    let done = 0;
     while (lanes.size > 0) {
       for (const [name, lane] of lanes) {
         const job = lane.jobs.shift();
@@ -31,8 +35,10 @@ export function serialDelivery(laneBytes: number): Delivery {
         }
         lane.bytes -= job.bytes;
         await job.run();
+        if (++done % BURST === 0) onRest();
       }
     }
+    onRest();
     running = null;
   }
 

@@ -37,6 +37,8 @@ export interface InboxOptions {
    * Answers `again` for an event that it did not finish with.
    */
   readonly deliver: (event: NostrEvent, relay: string) => Promise<Delivered> | Delivered;
+  /** A burst of deliveries is over, or has lasted long: what they left to be done together should be done. */
+  readonly onRest?: () => void;
   /** Told of everything that was dropped, `null` for what is no event or was signed by nobody. */
   readonly onDrop?: (reason: DropReason, event: NostrEvent | null, relay: string) => void;
   /** All stored messages of this relay were delivered; again after every reconnect. */
@@ -86,7 +88,7 @@ export function createInbox(options: InboxOptions): Inbox {
   const { relays, kinds } = options;
   const log = options.log ?? silent;
   const random = options.random ?? Math.random;
-  const delivery = serialDelivery(LANE_BYTES);
+  const delivery = serialDelivery(LANE_BYTES, options.onRest);
   const dealtWith = boundedMap<true>(REMEMBERED);
   const groups = new Set<Group>();
   let names = 0;

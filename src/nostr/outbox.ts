@@ -65,7 +65,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { relays, store, now } = options;
   const log = options.log ?? silent;
   const random = options.random ?? Math.random;
-  const capacity = options.inFlight ?? 16;
+  const capacity = options.inFlight ?? 32;
   const retry = options.retry ?? OUTBOX_RETRY;
   const attempts = boundedMap<number>(20_000);
   const routes: Route[] = relays.urls.map(relay => ({
@@ -127,7 +127,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
   /** Fills the free places of one relay. */
   function fill(route: Route): void {
     const free = capacity - route.underway.size;
-    if (free <= 0 || now() < route.pausedUntil) return;
+    // Refilled by halves: reading the rows for every answer anew would cost more than sending them.
+    if (free * 2 < capacity || now() < route.pausedUntil) return;
     const rows = store.due(route.relay, now(), capacity).filter(row => !route.underway.has(row.id));
     const live = rows.slice(0, free).filter(row => isLive(route, row));
     for (const row of live) void send(route, row);

@@ -31,6 +31,7 @@ import { checkControl } from './control-check.ts';
 import { type Door, hidesSender } from './door.ts';
 import type { Dropped, Drops } from './drops.ts';
 import type { Eye } from './eye.ts';
+import { createJournal } from './journal.ts';
 import { type Mail, type Opened, randomHex } from './mail.ts';
 
 export interface HostOptions {
@@ -66,8 +67,12 @@ export interface Host {
   create(input: Extract<Input, { type: 'create' }>, advert: NostrEvent): string | null;
   /** Feeds one input and does what follows from it. Returns why nothing happened, or null. */
   feed(cohort: string, input: Input): string | null;
-  /** One verified directed event, and the relay that it came from. Throws only what the store throws. */
+  /** One verified directed event, and the relay that it came from; what follows is stored, and acted on, at the next `flush`. Throws only what the store throws. */
   deliver(event: NostrEvent, relay: string): Delivered;
+  /** Makes all that was delivered durable, and does what follows. Every other method has flushed when it returns. */
+  flush(): void;
+  /** Whether an event was dealt with: durably, or to be so at the next `flush`. */
+  hasSeen(id: string): boolean;
   /** One JSON text from a file: an event, or a signed envelope. Resolves when the checks that it set off are done. */
   deliverByHand(text: string): Promise<HandIn<string>>;
   /**
@@ -143,6 +148,11 @@ export function createHost(options: HostOptions): Host {
   const lookups = new Map<string, Promise<void>>();
   /** Answers that pass, by what they answer: the ids of their events. */
   const fleeting = boundedMap<string[]>(FLEETING);
+  /** How members last spoke, over what is stored of it: the newest may wait in the journal. */
+  const schemes = new Map<string, { scheme: Scheme; seq: number }>();
+  const journal = createJournal(store, stopCohort);
+  /** Messages come in bursts, and one commit is enough for a burst. */
+  let isDelivering = false;
 
   for (const stream of store.streams()) {
     sequences.set(stream, Number(store.meta(`seq:${stream}`) ?? 0));
@@ -165,7 +175,8 @@ export function createHost(options: HostOptions): Host {
   });
 
   /** What comes by hand may have come before. */
-  const unseen = (ids: readonly string[]): string[] => ids.filter(id => !store.hasSeen(id));
+  const isSeen = (id: string): boolean => journal.holdsSeen(id) || store.hasSeen(id);
+  const unseen = (ids: readonly string[]): string[] => ids.filter(id => !isSeen(id));
 
   interface Source {
     eventIds?: readonly string[];
@@ -177,7 +188,10 @@ export function createHost(options: HostOptions): Host {
 
   /** How this member last spoke, by its own sequence: a relay that holds a message back cannot turn the scheme back. */
   function lastHeard(cohort: string, transport: string): { scheme: Scheme; seq: number } | null {
-    const stored = store.meta(schemeKey(cohort, transport));
+    const key = schemeKey(cohort, transport);
+    const known = schemes.get(key);
+    if (known) return known;
+    const stored = store.meta(key);
     return stored === null ? null : (JSON.parse(stored) as { scheme: Scheme; seq: number });
   }
 
@@ -191,7 +205,7 @@ export function createHost(options: HostOptions): Host {
     return last?.scheme ?? (communication.includes('nip44_v2') ? 'nip44_v2' : communication[0]!);
   }
 
-  /** Decides one input, stores everything that follows in one transaction, and only then acts. */
+  /** Decides one input; everything that follows is stored in one transaction, and only then acted on. */
   function step(cohort: string, input: Input, source: Source = {}): { changed: boolean; drop: string | null } {
     const state = states.get(cohort) ?? null;
     const at = now();
@@ -202,20 +216,26 @@ export function createHost(options: HostOptions): Host {
     if (passes && !isWorthAnswer(cohort, decision.effects[0]!)) return { changed: false, drop: null };
     const batch = render(cohort, state, decision.effects, events, at, source);
     const nothing = events.length === 0 && decision.effects.length === 0;
+    const act = (): void => {
+      if (decision.effects.length > 0) options.onStored();
+      for (const effect of decision.effects)
+        if (effect.type === 'broadcast') void submit(cohort, effect.txid, effect.hex);
+    };
     if (!nothing || source.eventIds)
-      store.commit({
-        ...batch,
-        seen: passes ? [] : unseen(source.eventIds ?? []).map(id => ({ id, at })),
-        events: events.map(event => ({ stream: cohort, type: event.type, at, body: event })),
-      });
+      journal.add(
+        cohort,
+        {
+          ...batch,
+          seen: passes ? [] : unseen(source.eventIds ?? []).map(id => ({ id, at })),
+          events: events.map(event => ({ stream: cohort, type: event.type, at, body: event })),
+        },
+        act,
+      );
     let next = state;
     for (const event of events) next = evolve(next, { ...event, at });
     if (next) adopt(cohort, next);
     for (const event of events)
       log('debug', event.type, { cohort, ...('reason' in event ? { reason: event.reason } : {}) });
-    if (decision.effects.length > 0) options.onStored();
-    for (const effect of decision.effects)
-      if (effect.type === 'broadcast') void submit(cohort, effect.txid, effect.hex);
     return { changed: events.length > 0, drop: null };
   }
 
@@ -280,13 +300,28 @@ export function createHost(options: HostOptions): Host {
       meta.push({ key: `seq:${cohort}`, value: String(seq) });
     }
     const isNoted = !passes && heard && heard.seq !== null && heard.scheme !== null;
-    if (isNoted && heard.seq !== null && state && state.advert.terms.communication.length > 1) {
+    if (
+      isNoted &&
+      heard.seq !== null &&
+      heard.scheme !== null &&
+      state &&
+      state.advert.terms.communication.length > 1
+    ) {
       const { from, scheme } = heard;
       if (heard.seq >= (lastHeard(cohort, from)?.seq ?? 0))
-        meta.push({ key: schemeKey(cohort, from), value: JSON.stringify({ scheme, seq: heard.seq }) });
+        noteScheme(meta, schemeKey(cohort, from), { scheme, seq: heard.seq });
     }
     batch.answers = [...answers].map(([key, eventIds]) => ({ key, eventIds }));
     return batch;
+  }
+
+  function noteScheme(
+    meta: { key: string; value: string }[],
+    key: string,
+    spoken: { scheme: Scheme; seq: number },
+  ): void {
+    schemes.set(key, spoken);
+    meta.push({ key, value: JSON.stringify(spoken) });
   }
 
   /** Repeats what is due until nothing is: every step is a commit of its own, so a crash between two loses nothing. */
@@ -313,12 +348,16 @@ export function createHost(options: HostOptions): Host {
     } catch (error) {
       // When the database cannot take a step, no cohort may take one.
       if (isStoreFault(error)) throw error;
-      failed.add(cohort);
-      log('error', 'a cohort failed and is stopped until the next start', {
-        cohort,
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
+      stopCohort(cohort, error);
     }
+  }
+
+  function stopCohort(cohort: string, error: unknown): void {
+    failed.add(cohort);
+    log('error', 'a cohort failed and is stopped until the next start', {
+      cohort,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
   }
 
   function feed(cohort: string, input: Input, source: Source = {}): string | null {
@@ -327,6 +366,7 @@ export function createHost(options: HostOptions): Host {
       ({ drop } = step(cohort, input, source));
       settle(cohort);
     });
+    if (!isDelivering) journal.flush();
     return failed.has(cohort) ? 'the cohort is stopped: see the log' : drop;
   }
 
@@ -372,13 +412,19 @@ export function createHost(options: HostOptions): Host {
         return;
       }
       guarded(cohort, () => settle(cohort));
+      journal.flush();
     });
     lookups.set(cohort, next);
     await next;
   }
 
   function deliver(event: NostrEvent, relay: string): Delivered {
-    return withoutFault(event, () => enter(event, relay));
+    isDelivering = true;
+    try {
+      return withoutFault(event, () => enter(event, relay));
+    } finally {
+      isDelivering = false;
+    }
   }
 
   /** Nothing that anybody can send throws past here: a message that finds a fault of ours is counted, logged, and gone. */
@@ -418,7 +464,8 @@ export function createHost(options: HostOptions): Host {
     const { event, relay, cohort } = letter;
     const work = states.get(cohort)!.advert.terms.pow_bits ?? 0;
     const admitted = door.admit({ event, relay, seat, work }, () => {
-      if (!store.hasSeen(event.id)) withoutFault(event, run);
+      if (!isSeen(event.id)) withoutFault(event, run);
+      journal.flush();
     });
     if (admitted === 'now') return run();
     if (admitted === 'later') return 'again';
@@ -453,7 +500,7 @@ export function createHost(options: HostOptions): Host {
     if (taken.why) return dropped(cohort, event, taken.why, 'text' in taken ? taken.text : '');
     // Refused for its haste: nothing was recorded, and it may come again.
     const isMember = states.get(cohort)!.transports.has(event.pubkey);
-    return taken.outcome === 'taken' && isMember && !store.hasSeen(event.id) ? 'again' : undefined;
+    return taken.outcome === 'taken' && isMember && !isSeen(event.id) ? 'again' : undefined;
   }
 
   function take(cohort: string, opened: Opened, byHand = false): Taken {
@@ -476,6 +523,7 @@ export function createHost(options: HostOptions): Host {
     const isMember = state.transports.has(sender.from);
     if (byHand) rememberByHand(cohort, sender.from);
     const key = answerKey(sender.from, sender.id);
+    if (journal.holdsAnswer(key)) journal.flush();
     const known = store.answersFor(key)?.map(answer => answer.id) ?? fleeting.get(key);
     if (known) {
       store.requeue(known);
@@ -510,7 +558,7 @@ export function createHost(options: HostOptions): Host {
       return { outcome: 'refused', field: 'cohort', text };
     }
     const message = briefOf(envelope);
-    if (byHand && store.hasSeen(envelope.id)) return takenBefore(message);
+    if (byHand && isSeen(envelope.id)) return takenBefore(message);
     const drop = feed(
       cohort,
       { type: 'message', envelope, admission: options.admission(state.advert.terms.id) },
@@ -572,8 +620,8 @@ export function createHost(options: HostOptions): Host {
     const passes = isFleeting(states.get(cohort)!, [effect], []);
     if (passes && !isWorthAnswer(cohort, effect)) return undefined;
     const batch = render(cohort, states.get(cohort)!, [effect], [], at, { heard });
-    store.commit({ ...batch, seen: passes ? [] : unseen(eventIds).map(id => ({ id, at })) });
-    options.onStored();
+    const seen = passes ? [] : unseen(eventIds).map(id => ({ id, at }));
+    journal.add(cohort, { ...batch, seen }, options.onStored);
     return undefined;
   }
 
@@ -621,12 +669,15 @@ export function createHost(options: HostOptions): Host {
     },
     feed: (cohort, input) => feed(cohort, input),
     deliver,
+    flush: () => journal.flush(),
+    hasSeen: isSeen,
     async deliverByHand(text) {
       answeredWith ??= new Map();
       const answers = answeredWith;
       underway++;
       try {
         const result = takeByHand(text);
+        journal.flush();
         await Promise.all(checking.values());
         return result.outcome === 'taken' ? { ...result, told: answers.get(result.message.id) ?? [] } : result;
       } finally {
@@ -651,6 +702,7 @@ export function createHost(options: HostOptions): Host {
     tick() {
       door.pump();
       for (const cohort of states.keys()) guarded(cohort, () => settle(cohort));
+      journal.flush();
     },
     async lookAll() {
       await Promise.all([...states.keys()].map(look));

@@ -11,7 +11,8 @@ export function cursorsTable(sql: Sql): CursorStore {
   return {
     get: (relay, recipient) => get.get(relay, recipient)?.at ?? null,
     set: (relay, recipient, createdAt) => {
-      set.run(relay, recipient, createdAt);
+      // Forgotten, it makes a relay send what is known already.
+      sql.relaxed(() => set.run(relay, recipient, createdAt));
     },
   };
 }

@@ -18,6 +18,11 @@ export interface Sql {
   prepare<Row extends object = Record<string, never>>(sql: string): Statement<Row>;
   /** Runs in one IMMEDIATE transaction: what it returns is committed, what it throws undoes everything. */
   immediate<T>(run: () => T): T;
+  /**
+   * Runs statements that nobody has to wait for: they are written at once, and reach the disk with the next commit that
+   * does wait. What they did may be forgotten when the power fails, and nothing else.
+   */
+  relaxed<T>(run: () => T): T;
   readonly driver: DatabaseSyncInstance;
   close(): void;
 }
@@ -92,6 +97,16 @@ function immediate<T>(driver: DatabaseSyncInstance, run: () => T): T {
   });
 }
 
+function relaxed<T>(driver: DatabaseSyncInstance, run: () => T): T {
+  if (driver.isTransaction) return run();
+  translated(() => driver.exec('PRAGMA synchronous = NORMAL'));
+  try {
+    return run();
+  } finally {
+    translated(() => driver.exec('PRAGMA synchronous = FULL'));
+  }
+}
+
 /** Opens a connection. `path` is absolute, since SQLite takes a name that begins with "file:" for a URI. */
 export function connect(path: string, options: { readOnly: boolean; timeoutMs: number }): Sql {
   const driver = translated(
@@ -102,6 +117,7 @@ export function connect(path: string, options: { readOnly: boolean; timeoutMs: n
     exec: sql => translated(() => driver.exec(sql)),
     prepare: <Row extends object>(sql: string) => statement<Row>(translated(() => driver.prepare(sql))),
     immediate: run => immediate(driver, run),
+    relaxed: run => relaxed(driver, run),
     close: () => {
       if (driver.isOpen) driver.close();
     },
