@@ -1,4 +1,5 @@
 export type { BitOrder } from './bits.ts';
+export { type Crown, crownDepth, crownOf, depthOf, MAX_CROWN_DEPTH, proveUnderCrown, subtreeOf } from './crown.ts';
 export { type PairHasher, portableHasher } from './hasher.ts';
 export { leafIndex, leafValue } from './leaf.ts';
 export {

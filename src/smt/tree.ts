@@ -19,6 +19,8 @@ export interface SmtTree {
   readonly size: number;
   /** The branch of a 32-byte index, leaf or empty alike. Throws a TypeError for any other length. */
   prove(index: Bytes): Branch;
+  /** What it was opened from. */
+  readonly data: TreeData;
 }
 
 /** A hashed tree as plain data: typed arrays that a worker can hand over without copying. */
@@ -74,6 +76,7 @@ export function openTree(data: TreeData, hasher: PairHasher = portableHasher): S
     root: shape.root < 0 ? ZERO[LEVELS]!.slice() : hashAt(tops, shape.root).slice(),
     size: shape.count,
     prove: index => prove(data, hasher, index),
+    data,
   };
 }
 
@@ -107,6 +110,20 @@ function prove(data: TreeData, hasher: PairHasher, index: Bytes): Branch {
     node = goesRight ? shape.right[g]! : shape.left[g]!;
   }
   return { collapsed: inOrder(collapsed, order), hashes: rootFirst.reverse() };
+}
+
+/** The root (32 bytes) of the subtree of height `level` that a key is in, which may be empty. */
+export function subtreeHash(data: TreeData, hasher: PairHasher, key: Uint32Array, level: number): Bytes {
+  const { shape, leaves } = data;
+  let node = shape.root;
+  while (node >= 0) {
+    const strays = LEVELS - 1 - commonPrefix(key, 0, leaves.keys, leafBelow(shape.count, node));
+    if (strays >= level && strays >= levelOf(shape, node)) break;
+    if (levelOf(shape, node) <= level) return hashOnTheWay(data, hasher, node, level);
+    const g = node - shape.count;
+    node = keyBit(key, 0, LEVELS - 1 - shape.meets[g]!) === 1 ? shape.right[g]! : shape.left[g]!;
+  }
+  return ZERO[level]!.slice();
 }
 
 /** The hash that a node has at a level between its own and its top: not kept, so climbed again. */
