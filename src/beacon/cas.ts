@@ -17,7 +17,7 @@ export function aggregateCas(entries: readonly SignalEntry[]): Aggregate {
   }
   if (announcements.size === 0) throw new NoUpdateError();
   const map = Object.fromEntries(announcements);
-  return { type: 'CASBeacon', signalBytes: jsonHash(map), evidenceFor: () => ({ map: { ...map } }) };
+  return { type: 'CASBeacon', signalBytes: jsonHash(map), crown: null, evidenceFor: () => ({ map: { ...map } }) };
 }
 
 /** The CAS beacon's half of `checkEvidence`: the map hashes to the signal bytes and says of every DID what was submitted. */

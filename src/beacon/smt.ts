@@ -1,26 +1,38 @@
 import { type Bytes, equalBytes, fromHex, isHex, toHex } from '../crypto/index.ts';
 import {
   buildTree,
+  crownDepth,
+  crownOf,
   decodeProof,
   encodeProof,
   leafIndex,
   leafValue,
+  packLeaves,
+  portableHasher,
+  proveUnderCrown,
   type SmtProof,
   verifySmtProof,
 } from '../smt/index.ts';
 import { NoUpdateError, SignalEntryError } from './errors.ts';
 import { ownMember } from './json.ts';
 import { wrongAnnouncement } from './mismatch.ts';
-import type { Aggregate, AggregateOptions, EvidenceCheck, EvidenceProblem, Expectation, SignalEntry } from './types.ts';
+import type {
+  Aggregate,
+  AggregateOptions,
+  Evidence,
+  EvidenceCheck,
+  EvidenceProblem,
+  Expectation,
+  SignalEntry,
+} from './types.ts';
 
 /** The SMT beacon's half of `aggregate`: every registered index is a leaf, and the root is the signal bytes. */
 export function aggregateSmt(entries: readonly SignalEntry[], options: AggregateOptions): Aggregate {
   // A finished leaf may hide an update, so one is enough.
   if (!entries.some(entry => entry.announcement !== undefined || entry.leaf !== undefined)) throw new NoUpdateError();
-  const tree = buildTree(
-    entries.map(entry => ({ index: fromHex(entry.index, 32), value: leafOf(entry) })),
-    { order: options.bitOrder, ...(options.hasher === undefined ? {} : { hasher: options.hasher }) },
-  );
+  const hasher = options.hasher ?? portableHasher;
+  const tree = buildTree(entries.map(leafAt), { order: options.bitOrder, hasher });
+  const depth = crownDepth(tree.size);
   const byIndex = new Map(entries.map(entry => [entry.index, entry]));
 
   const prove = (subject: string): SmtProof => {
@@ -30,10 +42,44 @@ export function aggregateSmt(entries: readonly SignalEntry[], options: Aggregate
   return {
     type: 'SMTBeacon',
     signalBytes: tree.root.slice(),
+    crown: depth === 0 ? null : crownOf(tree.data, depth, hasher),
     // fromEntries, since a subject called __proto__ would vanish in an assignment.
     evidenceFor: subjects => ({ proofs: Object.fromEntries(subjects.map(subject => [subject, prove(subject)])) }),
   };
 }
+
+/** What a proof is made again from: the crown of the signal's tree, and all entries of the subject's own subtree. */
+export interface UnderCrown extends AggregateOptions {
+  crown: Bytes;
+  /** 32 bytes: what the proof has to lead to. */
+  signalBytes: Bytes;
+  entries: readonly SignalEntry[];
+  /** A DID or an index (hex). */
+  subject: string;
+}
+
+/**
+ * The evidence of one subject as `evidenceFor` of the whole tree gives it. Throws a SignalEntryError naming the subject
+ * if crown and entries do not lead to the signal bytes: then they are not those of this signal.
+ */
+export function smtEvidenceUnderCrown({
+  crown,
+  signalBytes,
+  entries,
+  subject,
+  bitOrder,
+  hasher,
+}: UnderCrown): Evidence {
+  const index = isHex(subject, 32) ? fromHex(subject) : leafIndex(subject);
+  const leaves = packLeaves(entries.map(leafAt));
+  const { root, branch } = proveUnderCrown(crown, leaves, index, bitOrder, hasher ?? portableHasher);
+  if (!equalBytes(root, signalBytes))
+    throw new SignalEntryError(toHex(index), 'crown and leaves do not lead to the signal bytes');
+  const own = entries.find(entry => entry.index === toHex(index));
+  return { proofs: Object.fromEntries([[subject, encodeProof({ root, branch, ...partsOf(own) })]]) };
+}
+
+const leafAt = (entry: SignalEntry) => ({ index: fromHex(entry.index, 32), value: leafOf(entry) });
 
 function leafOf(entry: SignalEntry): Bytes {
   const { nonce, announcement } = partsOf(entry);

@@ -31,6 +31,8 @@ export interface Aggregate {
   type: BeaconType;
   /** 32 bytes: what the beacon signal carries in its last output. */
   signalBytes: Bytes;
+  /** The crown of a tree that is too large to be hashed again for a proof; null for small trees and for maps. */
+  crown: Bytes | null;
   /**
    * What a member needs to check the signal and to resolve later. Subjects are DIDs or indices (hex), registered or not:
    * SMT gives a proof under each subject as it was named, of an empty index where nothing is registered; CAS gives the

@@ -1,44 +1,62 @@
 import { pairHasher } from '#hasher';
-import { type Aggregate, aggregate, type SignalEntry } from '../beacon/index.ts';
-import { fromHex, hmacSha256, toHex } from '../crypto/index.ts';
+import { type Aggregate, aggregate, type Evidence, type SignalEntry, smtEvidenceUnderCrown } from '../beacon/index.ts';
+import { fromBase64url, fromHex, isHex, toBase64url, toHex } from '../crypto/index.ts';
 import type { SignalEvidence, Terms } from '../messages/index.ts';
-import { leafIndex } from '../smt/index.ts';
+import { depthOf, leafIndex } from '../smt/index.ts';
+import { signalEntries, subtreeEntries } from './leaves.ts';
 import type { Beacon, Frozen } from './state.ts';
 
-const cache = new WeakMap<Frozen, Aggregate>();
+/** Trees that are kept whole: about a kilobyte a leaf, so only what rounds are about at present. */
+const KEPT_LEAVES = 150_000;
+const kept = new Map<Frozen, { built: Aggregate; leaves: number }>();
 
-/** What goes into a signal: every leaf with its nonce, and the announcements among them. */
-export function signalEntries(leaves: readonly string[], frozen: Omit<Frozen, 'signal_bytes'>): SignalEntry[] {
-  if (frozen.blinded) return frozen.blinded.leaves;
-  const seed = fromHex(frozen.nonce_seed, 32);
-  const announcements = new Map(frozen.updates.map(update => [update.did, update.announcement]));
-  return leaves.slice(0, frozen.leaf_count).map(did => {
-    const index = leafIndex(did);
-    const announcement = announcements.get(did);
-    return {
-      index: toHex(index),
-      did,
-      nonce: toHex(hmacSha256(seed, index)),
-      ...(announcement === undefined ? {} : { announcement }),
-    };
-  });
+function keep(frozen: Frozen, built: Aggregate): void {
+  kept.delete(frozen);
+  kept.set(frozen, { built, leaves: frozen.blinded?.leaves.length ?? frozen.leaf_count });
+  let total = 0;
+  for (const { leaves } of kept.values()) total += leaves;
+  for (const [oldest, { leaves }] of kept) {
+    if (total <= KEPT_LEAVES || oldest === frozen) return;
+    kept.delete(oldest);
+    total -= leaves;
+  }
 }
 
 /** The tree or the map of one signal. */
 export const buildAggregate = (terms: Terms, entries: readonly SignalEntry[]): Aggregate =>
   aggregate(terms.type, entries, { bitOrder: terms.bit_order, hasher: pairHasher });
 
-/** The tree or the map of a frozen set, built once while it is in memory. */
+/** The tree or the map of a frozen set, kept while rounds are about it. */
 export function aggregateOf(terms: Terms, beacon: Beacon, frozen: Frozen): Aggregate {
-  const known = cache.get(frozen);
-  if (known) return known;
-  const built = buildAggregate(terms, signalEntries(beacon.leaves, frozen));
-  cache.set(frozen, built);
+  const built = kept.get(frozen)?.built ?? buildAggregate(terms, signalEntries(beacon.leaves, frozen));
+  keep(frozen, built);
   return built;
 }
 
-/** Keeps a tree that was just built for the set it belongs to. */
-export const rememberAggregate = (frozen: Frozen, built: Aggregate): void => void cache.set(frozen, built);
+/** A drawn set with what its tree or map makes of it. */
+export function withAggregate(drawn: Omit<Frozen, 'signal_bytes' | 'crown'>, built: Aggregate): Frozen {
+  const crown = built.crown === null ? {} : { crown: toBase64url(built.crown) };
+  const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes), ...crown };
+  keep(frozen, built);
+  return frozen;
+}
+
+/** Evidence of one subject: from the tree if it is in memory or small, else from its crown. */
+function evidenceOf(terms: Terms, beacon: Beacon, frozen: Frozen, subject: string): Evidence {
+  const crown = kept.has(frozen) || frozen.crown === undefined ? null : fromBase64url(frozen.crown);
+  const depth = crown && depthOf(crown);
+  if (crown === null || depth === null) return aggregateOf(terms, beacon, frozen).evidenceFor([subject]);
+  const index = isHex(subject, 32) ? fromHex(subject) : leafIndex(subject);
+  const order = terms.bit_order;
+  return smtEvidenceUnderCrown({
+    crown,
+    signalBytes: fromHex(frozen.signal_bytes, 32),
+    entries: subtreeEntries(beacon.leaves, frozen, { index, depth, order }),
+    subject,
+    bitOrder: order,
+    hasher: pairHasher,
+  });
+}
 
 /**
  * Evidence of a DID for every signal of the address, the open one among them, oldest first:
@@ -72,7 +90,7 @@ export function signalHistory(
       ...signal,
       signal_bytes: frozen.signal_bytes,
       ...(frozen.blinded ? { opportunity_id: frozen.blinded.opportunity_id } : {}),
-      evidence: aggregateOf(terms, beacon, frozen).evidenceFor([did]),
+      evidence: evidenceOf(terms, beacon, frozen, did),
     }));
 }
 

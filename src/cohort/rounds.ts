@@ -18,8 +18,9 @@ import {
 } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
-import { aggregateOf, buildAggregate, rememberAggregate, signalEntries } from './evidence.ts';
+import { aggregateOf, buildAggregate, withAggregate } from './evidence.ts';
 import type { ChainView, Decision, Effect, Env } from './inputs.ts';
+import { signalEntries } from './leaves.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
 import { announceable } from './updates.ts';
 
@@ -261,9 +262,7 @@ function drawFrozen(state: CohortState, beacon: Beacon, round: Round, outpoint: 
   if (updates.length === 0) return null;
   const drawn = { outpoint, leaf_count: beacon.leaves.length, nonce_seed: env.entropy, updates };
   const built = buildAggregate(state.advert.terms, signalEntries(beacon.leaves, drawn));
-  const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes) };
-  rememberAggregate(frozen, built);
-  return frozen;
+  return withAggregate(drawn, built);
 }
 
 /** The leaves came finished: what they hold is the members' own affair. */
@@ -278,9 +277,7 @@ function drawBlinded(state: CohortState, { stage }: Round, outpoint: Outpoint): 
     blinded: { opportunity_id: id, leaves: [...leaves].map(([index, leaf]) => ({ index, leaf })) },
   };
   const built = buildAggregate(state.advert.terms, signalEntries([], drawn));
-  const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes) };
-  rememberAggregate(frozen, built);
-  return frozen;
+  return withAggregate(drawn, built);
 }
 
 /**

@@ -153,6 +153,8 @@ export interface Frozen {
   /** Every leaf's nonce is HMAC-SHA256(seed, index). */
   nonce_seed: string;
   updates: { did: string; announcement: string; version: number }[];
+  /** The crown of a large tree, base64url: proofs of this signal are made from it later, without the tree. */
+  crown?: string;
   /** The finished leaves of a blinded tree, by index, in the order of the answers; then the fields above say nothing. */
   blinded?: { opportunity_id: string; leaves: { index: string; leaf: string }[] };
 }
