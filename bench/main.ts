@@ -4,7 +4,9 @@ const BENCHES: Record<string, () => Promise<{ run(args: readonly string[]): Prom
   tree: () => import('./tree.ts'),
   musig: () => import('./musig.ts'),
   round: () => import('./round.ts'),
+  many: () => import('./many.ts'),
   store: () => import('./store.ts'),
+  inbox: () => import('./inbox.ts'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);

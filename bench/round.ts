@@ -11,7 +11,7 @@ export async function run(args: readonly string[]): Promise<void> {
   for (const n of sizes(args, [2, 10, 20, 100, 500, 1_000])) await one(n, n > 100 ? 1 : n > 20 ? 3 : 7);
 }
 
-const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[list.length >> 1]!;
+export const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[list.length >> 1]!;
 
 async function one(n: number, rounds: number): Promise<void> {
   const counts = Array.from({ length: Math.min(WORKERS, n) }, (_, i) => Math.floor((n + i) / Math.min(WORKERS, n)));
@@ -60,7 +60,7 @@ async function one(n: number, rounds: number): Promise<void> {
 }
 
 /** Forms a cohort of all wallets, with a DID each, and pays its beacon. */
-async function form(world: World, counts: readonly number[], n: number): Promise<string> {
+export async function form(world: World, counts: readonly number[], n: number): Promise<string> {
   const { cohort } = await world.aggregator('advertCreate', {
     id: 'bench',
     cohort_size: { min: n, max: n },
@@ -78,7 +78,7 @@ async function form(world: World, counts: readonly number[], n: number): Promise
   return cohort;
 }
 
-interface Taken {
+export interface Taken {
   ms: number;
   aggregatorCpuMs: number;
   walletsCpuMs: number;
@@ -92,7 +92,8 @@ interface Taken {
 
 const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
 
-async function takeRound(world: World, cohort: string, number: number): Promise<Taken> {
+/** One round, from the trigger until nobody has anything more to say. `isBusy`: something else is going on that never rests. */
+export async function takeRound(world: World, cohort: string, number: number, isBusy = false): Promise<Taken> {
   await world.wallets[0]!.ask('update', { wallet: 0, tag: `round-${number}` });
   await until('the last signal is final', async () => {
     const { rounds } = await world.aggregator('cohortShow', { cohort });
@@ -100,7 +101,7 @@ async function takeRound(world: World, cohort: string, number: number): Promise<
   });
   const walletsCpu = async (): Promise<number> =>
     sum(await Promise.all(world.wallets.map(each => each.ask<number>('cpu'))));
-  await quiet(world);
+  if (!isBusy) await quiet(world);
   const before = await world.vitals();
   const walletsBefore = await walletsCpu();
 
@@ -110,7 +111,7 @@ async function takeRound(world: World, cohort: string, number: number): Promise<
   await until('the signal', async () => ((await world.node.rpc('getrawmempool')) as string[]).length > 0, PATIENCE, 5);
   const ms = performance.now() - start;
 
-  const traffic = await quiet(world);
+  const traffic = isBusy ? { messages: 0, bytes: 0, mostToMember: 0 } : await quiet(world);
   const after = await world.vitals();
   const walletsAfter = await walletsCpu();
   await world.node.mine(6);

@@ -63,6 +63,15 @@ async function each<T, R>(list: readonly T[], atOnce: number, run: (one: T, i: n
   return results;
 }
 
+async function readied(wallet: Wallet, cohort: string): ReturnType<Wallet['ready']> {
+  for (let i = 0; ; i++)
+    try {
+      return await wallet.ready(cohort);
+    } catch (error) {
+      if (i > 60) throw error;
+    }
+}
+
 serveAsk({
   async open({ dir, count, relay, rpcUrl, cookieFile }: Open) {
     node = bitcoindChain({ url: rpcUrl, auth: { cookieFile }, wallet: `wallets-${process.pid}` });
@@ -96,15 +105,29 @@ serveAsk({
     if (!view) throw new Error('the advert was not found');
     await each(joining, 25, wallet => wallet.join({ advert: view.advert }));
   },
-  async ready({ cohort, from, to }: { cohort: string; from: number; to: number }) {
-    const sets = await each(wallets.slice(from, to), 1_000, async wallet => {
-      for (let i = 0; ; i++)
-        try {
-          return await wallet.ready(cohort);
-        } catch (error) {
-          if (i > 60) throw error;
-        }
+  /** All wallets join all of these cohorts, and register a DID in each; resolves with the beacons' addresses. */
+  async joinAll({ cohorts }: { cohorts: readonly string[] }) {
+    const found = new Map<string, Awaited<ReturnType<Wallet['discover']>>[number]>();
+    for (let i = 0; i < 30 && !cohorts.every(cohort => found.has(cohort)); i++)
+      for (const view of await wallets[0]!.discover({ seconds: 10 })) found.set(view.advert.cohort, view);
+    const first = wallets[0]!;
+    return each(cohorts, 4, async cohort => {
+      for (const wallet of wallets) await wallet.join({ advert: found.get(cohort)!.advert });
+      const { beacon_address } = await readied(first, cohort);
+      const { did } = await first.createDid({ kind: 'x', cohort });
+      await first.register({ did, cohort });
+      dids.set(first, [...(dids.get(first) ?? []), did]);
+      return beacon_address;
     });
+  },
+  /** The first wallet updates all its DIDs. */
+  async updateAll({ tag }: { tag: string }) {
+    const wallet = wallets[0]!;
+    const value = { id: `#${tag}`, type: 'LinkedDomains', serviceEndpoint: `https://${tag}.example` };
+    await each(dids.get(wallet)!, 8, did => wallet.update({ did, patch: [{ op: 'add', path: '/service/-', value }] }));
+  },
+  async ready({ cohort, from, to }: { cohort: string; from: number; to: number }) {
+    const sets = await each(wallets.slice(from, to), 1_000, wallet => readied(wallet, cohort));
     return sets[0]!.beacon_address;
   },
   async register({ cohort, from, to, count }: { cohort: string; from: number; to: number; count: number }) {

@@ -24,8 +24,11 @@ export interface World {
     params?: unknown,
   ): Promise<Awaited<ReturnType<AggregatorApi[M]>>>;
   vitals(): Promise<Vitals>;
-  /** Ends the daemon and starts it again on the same state; resolves, with the milliseconds that it took, when it serves. */
-  restart(): Promise<number>;
+  /**
+   * Ends the daemon and starts it again on the same state; resolves, with the milliseconds that the start took, when it
+   * serves. `between` may look at what lies in the state folder.
+   */
+  restart(between?: (stateDir: string) => void): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -90,8 +93,9 @@ export async function startWorld(counts: readonly number[], config: Record<strin
     wallets,
     aggregator,
     vitals: () => daemon.ask('vitals'),
-    async restart() {
+    async restart(between = () => {}) {
       await daemon.stop();
+      between(join(state, 'state'));
       const start = performance.now();
       daemon = await launch();
       return performance.now() - start;
