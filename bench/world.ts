@@ -73,7 +73,7 @@ export async function startWorld(counts: readonly number[], config: Record<strin
   const aggregator: World['aggregator'] = async (method, params = {}) =>
     (await callControl(socket, method, params)) as never;
   const launch = async (): Promise<Helper> => {
-    const flags = process.env.BTCR2_BENCH_FLAGS?.split(' ') ?? [];
+    const flags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [];
     const started = startHelper(PROGRAM, ['run', '--config', configFile], [...flags, '--import', here('watch.js')]);
     await until('the daemon serves', () => aggregator('status'), 120, 5);
     return started;

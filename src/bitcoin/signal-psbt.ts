@@ -1,6 +1,5 @@
-import { base64 } from '@scure/base';
 import { Psbt, Transaction } from 'bitcoinjs-lib';
-import { equalBytes, fromHex, toHex } from '../crypto/index.ts';
+import { base64, equalBytes, fromHex, toHex } from '../crypto/index.ts';
 import { BitcoinFormatError } from './errors.ts';
 import { MAX_MONEY_SATS, outputsOf, reversed, satsOf, type TxOutput } from './transaction.ts';
 

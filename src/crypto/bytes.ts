@@ -1,12 +1,21 @@
-import { base64urlnopad, hex as scureHex } from '@scure/base';
+import { base64url } from './base64.ts';
 
 export type Bytes = Uint8Array;
 
 const LOWER_HEX = /^(?:[0-9a-f]{2})*$/;
 const encoder = new TextEncoder();
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** Lowercase hex. */
-export const toHex = (bytes: Bytes): string => scureHex.encode(bytes);
+export function toHex(bytes: Bytes): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i]!];
+  return text;
+}
+
+/** The value of a lowercase hex digit, by its character code. */
+const digit = (code: number): number => (code < 58 ? code - 48 : code - 87);
 
 /** True for lowercase hex of exactly `length` bytes (any length if left out). */
 export const isHex = (text: unknown, length?: number): text is string =>
@@ -16,16 +25,19 @@ export const isHex = (text: unknown, length?: number): text is string =>
 export function fromHex(text: string, length?: number): Bytes {
   if (!isHex(text, length))
     throw new TypeError(`expected ${length === undefined ? '' : `${length} bytes of `}lowercase hex`);
-  return scureHex.decode(text);
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = (digit(text.charCodeAt(i * 2)) << 4) | digit(text.charCodeAt(i * 2 + 1));
+  return bytes;
 }
 
 /** base64url without padding, as did:btcr2 writes hashes. */
-export const toBase64url = (bytes: Bytes): string => base64urlnopad.encode(bytes);
+export const toBase64url = (bytes: Bytes): string => base64url.encode(bytes);
 
 /** Bytes of unpadded, canonical base64url. Throws on anything else, or on another length than `length` bytes. */
 export function fromBase64url(text: string, length?: number): Bytes {
-  const bytes = base64urlnopad.decode(text);
-  if (base64urlnopad.encode(bytes) !== text || (length !== undefined && bytes.length !== length))
+  const bytes = base64url.decode(text);
+  if (length !== undefined && bytes.length !== length)
     throw new TypeError(`expected ${length === undefined ? '' : `${length} bytes of `}unpadded base64url`);
   return bytes;
 }

@@ -1,7 +1,6 @@
 import { cbc } from '@noble/ciphers/aes.js';
-import { base64 } from '@scure/base';
 import { curve } from '#curve';
-import { type Bytes, fromHex, isHex, utf8 } from '../crypto/index.ts';
+import { type Bytes, base64, fromHex, isHex, utf8 } from '../crypto/index.ts';
 import { splitText } from './chunk.ts';
 import { EventError, isWellFormed, LIMITS, type NostrEvent, signEvent, tagValues, xOnlyOf } from './event.ts';
 import { withWork } from './pow.ts';

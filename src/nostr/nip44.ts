@@ -1,17 +1,15 @@
-import { extract } from '@noble/hashes/hkdf.js';
+import { chacha20 } from '@noble/ciphers/chacha.js';
+import { equalBytes as equalInConstantTime } from '@noble/ciphers/utils.js';
+import { expand, extract } from '@noble/hashes/hkdf.js';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
-import * as library from 'nostr-tools/nip44';
 import { curve } from '#curve';
-import { type Bytes, fromHex, isHex, sha256, toHex, utf8 } from '../crypto/index.ts';
+import { type Bytes, base64, concatBytes, fromHex, hmacSha256, isHex, sha256, toHex, utf8 } from '../crypto/index.ts';
 import { boundedMap } from './bounded.ts';
 import { isWellFormed } from './event.ts';
 
 /** The longest plaintext of NIP-44 v2, in bytes. */
 export const MAX_PLAINTEXT_BYTES = 65_535;
-/**
- * base64 of version, nonce, padded 65,535 bytes with their length, and MAC. The library's newer form for 65,536 bytes
- * and more comes out longer, and is refused by that.
- */
+/** base64 of version, nonce, padded 65,535 bytes with their length, and MAC. A newer form, for longer texts, comes out longer. */
 const MAX_PAYLOAD_CHARS = 4 * Math.ceil((1 + 32 + 2 + 65_536 + 32) / 3);
 const CACHED_PEERS = 2_048;
 const SALT = utf8('nip44-v2');
@@ -48,32 +46,62 @@ export function conversationKey(secretKey: Bytes, peer: string): Bytes {
   return key.slice();
 }
 
+/** The keys of one message (NIP-44, step 2): for ChaCha20, its nonce, and for the MAC. */
+function messageKeys(key: Bytes, nonce: Bytes): { cipher: Bytes; iv: Bytes; mac: Bytes } {
+  const keys = expand(nobleSha256, key, nonce, 76);
+  return { cipher: keys.subarray(0, 32), iv: keys.subarray(32, 44), mac: keys.subarray(44) };
+}
+
+/** Bytes that NIP-44 pads a plaintext of `length` bytes to. */
+export function paddedLength(length: number): number {
+  if (length <= 32) return 32;
+  const power = 2 ** (Math.floor(Math.log2(length - 1)) + 1);
+  const step = power <= 256 ? 32 : power / 8;
+  return Math.ceil(length / step) * step;
+}
+
 /**
  * Encrypts text by NIP-44 v2 with a 32-byte conversation key and 32 random bytes; returns base64.
- * Throws Nip44Error on empty text, on more than 65,535 bytes of UTF-8 (the library would switch to a newer form there
- * that deployed software cannot read), and on lone surrogates.
+ * Throws Nip44Error on empty text, on more than 65,535 bytes of UTF-8 (deployed software cannot read the newer form for
+ * those), and on lone surrogates.
  */
 export function encrypt(text: string, key: Bytes, nonce: Bytes): string {
-  const length = utf8(text).length;
+  const bytes = utf8(text);
+  const { length } = bytes;
   if (length === 0 || length > MAX_PLAINTEXT_BYTES) throw new Nip44Error(`plaintext of ${length} bytes`);
   if (!isWellFormed(text)) throw new Nip44Error('plaintext is not well-formed Unicode');
   if (key.length !== 32 || nonce.length !== 32) throw new Nip44Error('key and nonce are 32 bytes each');
-  return library.encrypt(text, key, nonce);
+  const keys = messageKeys(key, nonce);
+  const padded = new Uint8Array(2 + paddedLength(length));
+  padded.set([length >>> 8, length & 0xff]);
+  padded.set(bytes, 2);
+  const sealed = chacha20(keys.cipher, keys.iv, padded);
+  return base64.encode(concatBytes(Uint8Array.of(2), nonce, sealed, hmacSha256(keys.mac, nonce, sealed)));
 }
+
+/** Version, nonce, one padded block with its length, and MAC: no payload is shorter. */
+const MIN_PAYLOAD_BYTES = 1 + 32 + 2 + 32 + 32;
 
 /** Decrypts NIP-44 v2 base64 with a conversation key. A bad payload is a value: anybody can send one. */
 export function decrypt(payload: string, key: Bytes): Decrypted {
   if (payload.startsWith('#')) return { ok: false, reason: 'version' };
   if (payload.length > MAX_PAYLOAD_CHARS) return { ok: false, reason: 'malformed' };
-  try {
-    return { ok: true, text: library.decrypt(payload, key) };
-  } catch (error) {
-    const said = error instanceof Error ? error.message : '';
-    if (said.includes('version')) return { ok: false, reason: 'version' };
-    if (said.includes('MAC')) return { ok: false, reason: 'mac' };
-    return { ok: false, reason: said.includes('padding') ? 'padding' : 'malformed' };
-  }
+  const data = decoded(payload);
+  if (data === null || data.length < MIN_PAYLOAD_BYTES) return { ok: false, reason: 'malformed' };
+  if (data[0] !== 2) return { ok: false, reason: 'version' };
+  const [nonce, sealed, mac] = [data.subarray(1, 33), data.subarray(33, -32), data.subarray(-32)];
+  const keys = messageKeys(key, nonce);
+  if (!equalInConstantTime(hmacSha256(keys.mac, nonce, sealed), mac)) return { ok: false, reason: 'mac' };
+  const padded = chacha20(keys.cipher, keys.iv, sealed);
+  const length = (padded[0]! << 8) | padded[1]!;
+  if (length === 0 || padded.length !== 2 + paddedLength(length)) return { ok: false, reason: 'padding' };
+  return { ok: true, text: new TextDecoder().decode(padded.subarray(2, 2 + length)) };
 }
 
-/** Bytes that NIP-44 pads a plaintext of `length` bytes to. */
-export const paddedLength = (length: number): number => library.v2.utils.calcPaddedLen(length);
+function decoded(payload: string): Bytes | null {
+  try {
+    return base64.decode(payload);
+  } catch {
+    return null;
+  }
+}

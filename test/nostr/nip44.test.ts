@@ -74,7 +74,24 @@ describe('NIP-44 vectors', () => {
   });
 });
 
-describe('the guard around the library', () => {
+describe('beside the library that others use', () => {
+  test.each([1, 31, 32, 33, 255, 256, 257, 1_000, 40_000, 65_535])('a text of %i bytes is written alike', length => {
+    const text = 'a'.repeat(length);
+    expect(encrypt(text, key, nonce)).toBe(library.encrypt(text, key, nonce));
+    expect(decrypt(library.encrypt(text, key, nonce), key)).toEqual({ ok: true, text });
+    expect(paddedLength(length)).toBe(library.v2.utils.calcPaddedLen(length));
+  });
+  test('whatever is changed in a payload is found', () => {
+    const payload = encrypt('text', key, nonce);
+    for (let i = 0; i < payload.length; i += 7) {
+      const other = payload[i] === 'A' ? 'B' : 'A';
+      expect(decrypt(payload.slice(0, i) + other + payload.slice(i + 1), key).ok).toBe(false);
+    }
+    for (const length of [0, 1, 4, 128, 131]) expect(decrypt(payload.slice(0, length), key).ok).toBe(false);
+  });
+});
+
+describe('what the library lets through', () => {
   test('counts bytes, not characters', () => {
     expect(() => encrypt('🦄'.repeat(16_384), key, nonce)).toThrow(Nip44Error);
   });
