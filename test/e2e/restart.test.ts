@@ -67,7 +67,7 @@ const answerLater = (request: Promise<unknown>): void => void request.catch(() =
 async function quiet(): Promise<void> {
   for (let before = -1; before !== relay.events().length; ) {
     before = relay.events().length;
-    await new Promise(resolve => setTimeout(resolve, 150));
+    await new Promise(resolve => setTimeout(resolve, 400));
   }
 }
 
