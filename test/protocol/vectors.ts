@@ -1,7 +1,7 @@
 import { curve } from '#curve';
 import { createMusig, readSignalPsbt, signalSighash } from '../../src/bitcoin/index.ts';
-import { signalEntries } from '../../src/cohort/leaves.ts';
 import type { CohortState } from '../../src/cohort/index.ts';
+import { signalEntries } from '../../src/cohort/leaves.ts';
 import { type Bytes, fromHex, sha256, toHex, utf8 } from '../../src/crypto/index.ts';
 import { announcementOf, jcs } from '../../src/did/index.ts';
 import {
