@@ -6,6 +6,7 @@ import { encodeDid, initialDocument } from '../src/did/index.ts';
 import { leafIndex } from '../src/smt/index.ts';
 import { openStore } from '../src/store/index.ts';
 import { report } from './report.ts';
+import { OPEN_DOOR } from './round.ts';
 import { startWorld, until } from './world.ts';
 
 const MEMBERS = 5;
@@ -14,7 +15,7 @@ const PATIENCE = 1_800;
 
 /** `n` cohorts of five in one daemon: all their rounds at once, what an idle one costs, and a restart with 10⁵ DIDs. */
 export async function manyCohorts(n: number): Promise<void> {
-  const world = await startWorld([MEMBERS], { max: '1000' });
+  const world = await startWorld([MEMBERS], OPEN_DOOR);
   try {
     const empty = await world.vitals();
     const started = performance.now();
