@@ -1,5 +1,5 @@
 import type { Bytes } from '../crypto/index.ts';
-import { keyBit } from './bits.ts';
+import { KEY_WORDS } from './bits.ts';
 import type { PairHasher } from './hasher.ts';
 import { gapsByLevel, leafBelow, type Shape } from './shape.ts';
 import type { SortedLeaves } from './sort.ts';
@@ -15,6 +15,8 @@ const wordsOf = (bytes: Bytes): Uint32Array => new Uint32Array(bytes.buffer, byt
 /** Up to BATCH nodes at one level with their hashes, on their way up past empty siblings. */
 interface Climbers {
   nodes: Uint32Array;
+  /** Where the key of a leaf below each node begins, among the words of all keys. */
+  keys: Uint32Array;
   count: number;
   pairs: Bytes;
   pairWords: Uint32Array;
@@ -26,7 +28,8 @@ function newClimbers(): Climbers {
   const pairs = new Uint8Array(BATCH * 64);
   const hashes = new Uint8Array(BATCH * 32);
   const nodes = new Uint32Array(BATCH);
-  return { nodes, count: 0, pairs, pairWords: wordsOf(pairs), hashes, hashWords: wordsOf(hashes) };
+  const keys = new Uint32Array(BATCH);
+  return { nodes, keys, count: 0, pairs, pairWords: wordsOf(pairs), hashes, hashWords: wordsOf(hashes) };
 }
 
 /**
@@ -40,7 +43,10 @@ export function topHashes(leaves: SortedLeaves, shape: Shape, hasher: PairHasher
 
   for (let start = 0; start < leaves.count; start += BATCH) {
     const end = Math.min(start + BATCH, leaves.count);
-    for (let leaf = start; leaf < end; leaf++) climbers.nodes[leaf - start] = leaf;
+    for (let leaf = start; leaf < end; leaf++) {
+      climbers.nodes[leaf - start] = leaf;
+      climbers.keys[leaf - start] = leaf * KEY_WORDS;
+    }
     climbers.count = end - start;
     climbers.hashes.set(leaves.values.subarray(start * 32, end * 32));
     climb(climbers, 0, leaves, shape, topWords, hasher);
@@ -62,6 +68,7 @@ function joinChildren(c: Climbers, gaps: Uint32Array, shape: Shape, topWords: Ui
   for (let i = 0; i < gaps.length; i++) {
     const g = gaps[i]!;
     c.nodes[i] = shape.count + g;
+    c.keys[i] = leafBelow(shape.count, shape.count + g) * KEY_WORDS;
     copyHash(topWords, shape.left[g]! * WORDS, c.pairWords, i * 2 * WORDS);
     copyHash(topWords, shape.right[g]! * WORDS, c.pairWords, (i * 2 + 1) * WORDS);
   }
@@ -81,7 +88,7 @@ function climb(
   let at = level;
   while (c.count > 0) {
     for (const stop = lowestTop(c, shape); at < stop; at++) {
-      pairWithZero(c, at, leaves.keys, shape.count);
+      pairWithZero(c, at, leaves.keys);
       hashPairs(c, hasher);
     }
     leaveArrived(c, at, shape, topWords);
@@ -103,6 +110,7 @@ function leaveArrived(c: Climbers, level: number, { top }: Shape, topWords: Uint
       copyHash(c.hashWords, i * WORDS, topWords, node * WORDS);
     } else {
       if (kept !== i) copyHash(c.hashWords, i * WORDS, c.hashWords, kept * WORDS);
+      c.keys[kept] = c.keys[i]!;
       c.nodes[kept++] = node;
     }
   }
@@ -110,12 +118,14 @@ function leaveArrived(c: Climbers, level: number, { top }: Shape, topWords: Uint
 }
 
 /** The hottest loop of the tree: some 240 times for every leaf. */
-function pairWithZero(c: Climbers, level: number, keys: Uint32Array, leafCount: number): void {
-  const { nodes, count, hashWords, pairWords } = c;
+function pairWithZero(c: Climbers, level: number, words: Uint32Array): void {
+  const { keys, count, hashWords, pairWords } = c;
   fillWithZero(c, level);
   const bit = LEVELS - 1 - level;
+  const word = bit >>> 5;
+  const shift = 31 - (bit & 31);
   for (let i = 0; i < count; i++) {
-    const isRight = keyBit(keys, leafBelow(leafCount, nodes[i]!), bit);
+    const isRight = (words[keys[i]! + word]! >>> shift) & 1;
     copyHash(hashWords, i * WORDS, pairWords, (i * 2 + isRight) * WORDS);
   }
 }

@@ -1,4 +1,4 @@
-import { type Bytes, equalBytes, toHex } from '../crypto/index.ts';
+import { type Bytes, toHex } from '../crypto/index.ts';
 import { type BitOrder, commonPrefix, inOrder, KEY_WORDS, writeKey } from './bits.ts';
 import { LEVELS, ZERO } from './zero.ts';
 
@@ -27,6 +27,13 @@ export class DuplicateIndexError extends Error {
 
 const slot = (bytes: Bytes, i: number): Bytes => bytes.subarray(i * 32, i * 32 + 32);
 
+const EMPTY_LEAF = ZERO[0]!;
+
+function isEmptyLeaf(values: Bytes, at: number): boolean {
+  for (let b = 0; b < 32; b++) if (values[at + b] !== EMPTY_LEAF[b]) return false;
+  return true;
+}
+
 /** Sorts leaves by their keys and drops empty ones. Throws a DuplicateIndexError, for empty leaves too. */
 export function sortLeaves(packed: PackedLeaves, order: BitOrder): SortedLeaves {
   const total = packed.indices.length / 32;
@@ -39,10 +46,10 @@ export function sortLeaves(packed: PackedLeaves, order: BitOrder): SortedLeaves 
     const from = ranks[r]!;
     if (r > 0 && commonPrefix(keys, ranks[r - 1]!, keys, from) === LEVELS)
       throw new DuplicateIndexError(toHex(slot(packed.indices, from)));
-    const value = slot(packed.values, from);
-    if (equalBytes(value, ZERO[0]!)) continue;
-    sorted.keys.set(keys.subarray(from * KEY_WORDS, (from + 1) * KEY_WORDS), sorted.count * KEY_WORDS);
-    sorted.values.set(value, sorted.count * 32);
+    if (isEmptyLeaf(packed.values, from * 32)) continue;
+    const [key, value] = [sorted.count * KEY_WORDS, sorted.count * 32];
+    for (let w = 0; w < KEY_WORDS; w++) sorted.keys[key + w] = keys[from * KEY_WORDS + w]!;
+    for (let b = 0; b < 32; b++) sorted.values[value + b] = packed.values[from * 32 + b]!;
     sorted.count++;
   }
   return sorted;
