@@ -63,6 +63,8 @@ export function startHelper(module: string, args: readonly string[] = [], execAr
 
 /** The other end: answers what the parent asks. */
 export function serveAsk(commands: Record<string, (params: never) => Promise<unknown> | unknown>): void {
+  // Whoever asked is gone, however it ended.
+  process.once('disconnect', () => process.exit());
   process.on('message', (message: { id: number; cmd: string; params: object }) => {
     const { id, cmd, params } = message;
     void (async () => commands[cmd]!(params as never))().then(

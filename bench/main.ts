@@ -9,6 +9,8 @@ const BENCHES: Record<string, () => Promise<{ run(args: readonly string[]): Prom
   inbox: () => import('./inbox.ts'),
 };
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 const [name = '', ...args] = process.argv.slice(2);
 const chosen = name === 'all' ? Object.keys(BENCHES) : [name];
 if (!chosen.every(one => Object.hasOwn(BENCHES, one))) {

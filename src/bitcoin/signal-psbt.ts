@@ -37,9 +37,11 @@ function encode(tx: Transaction, script: Uint8Array, value: bigint): Psbt {
 export const encodeSignalPsbt = (tx: Transaction, prevoutScriptHex: string, valueSats: number): string =>
   base64.encode(encode(tx, fromHex(prevoutScriptHex), BigInt(valueSats)).toBuffer());
 
-function parse(bytes: Uint8Array): Psbt {
+/** The transaction is read from the bytes: asked for its outputs, the library tries every kind of address on each. */
+function parse(bytes: Uint8Array): { psbt: Psbt; tx: Transaction } {
   try {
-    return Psbt.fromBuffer(bytes);
+    const psbt = Psbt.fromBuffer(bytes);
+    return { psbt, tx: Transaction.fromBuffer(psbt.data.getTransaction()) };
   } catch {
     throw new BitcoinFormatError('psbt', 'not a PSBT');
   }
@@ -62,20 +64,12 @@ export function readSignalPsbt(text: string): SignalPsbt {
   if (typeof text !== 'string' || text.length > MAX_PSBT_LENGTH)
     throw new BitcoinFormatError('psbt', `expected at most ${MAX_PSBT_LENGTH} characters of base64`);
   const bytes = decodeBase64(text);
-  const psbt = parse(bytes);
-  const input = psbt.txInputs[0];
+  const { psbt, tx } = parse(bytes);
+  const [input] = tx.ins;
   const utxo = psbt.data.inputs[0]?.witnessUtxo;
-  if (psbt.inputCount !== 1 || input === undefined) throw new BitcoinFormatError('psbt', 'expected exactly one input');
+  if (tx.ins.length !== 1 || input === undefined) throw new BitcoinFormatError('psbt', 'expected exactly one input');
   if (utxo === undefined) throw new BitcoinFormatError('psbt', 'the input has no witnessUtxo');
-
-  const tx = new Transaction();
-  tx.version = psbt.version;
-  tx.locktime = psbt.locktime;
-  tx.addInput(input.hash, input.index, input.sequence);
-  for (const output of psbt.txOutputs) {
-    satsOf(output.value);
-    tx.addOutput(output.script, output.value);
-  }
+  for (const output of tx.outs) satsOf(output.value);
   const value_sats = satsOf(utxo.value);
   if (!equalBytes(encode(tx, utxo.script, utxo.value).toBuffer(), bytes))
     throw new BitcoinFormatError('psbt', 'it has other fields or another encoding than a signal has');
@@ -90,7 +84,7 @@ export function readSignalPsbt(text: string): SignalPsbt {
     txid: tx.getId(),
     version: tx.version,
     locktime: tx.locktime,
-    sequence: input.sequence ?? Transaction.DEFAULT_SEQUENCE,
+    sequence: input.sequence,
     prevout: { txid: toHex(reversed(input.hash)), vout: input.index, value_sats },
     prevoutScriptHex: toHex(utxo.script),
     outputs,

@@ -61,6 +61,14 @@ function sizeOnceSigned(unsigned: Transaction): number {
  * P2TR, a fee above the value, and values out of range; the cap on the fee is the caller's (`isOverCap`).
  */
 export function buildSignal(request: SignalRequest): BuiltSignal {
+  const { tx, ...facts } = unsignedSignal(request);
+  return { ...facts, psbt: encodeSignalPsbt(tx, request.scriptHex, request.prevout.value_sats) };
+}
+
+/** The unsigned signal (hex) that `buildSignal` makes of this request, without its PSBT, which costs most. Throws as it does. */
+export const rebuildSignal = (request: SignalRequest): string => unsignedSignal(request).unsignedHex;
+
+function unsignedSignal(request: SignalRequest): Omit<BuiltSignal, 'psbt'> & { tx: Transaction } {
   const { prevout, scriptHex, signalBytes, signalOutput = 'last' } = request;
   checkPrevout(prevout);
   if (!isHex(scriptHex) || p2trOutputKey(fromHex(scriptHex)) === null)
@@ -77,7 +85,7 @@ export function buildSignal(request: SignalRequest): BuiltSignal {
     tx.addOutput(script, value);
 
   return {
-    psbt: encodeSignalPsbt(tx, scriptHex, prevout.value_sats),
+    tx,
     unsignedHex: tx.toHex(),
     txid: tx.getId(),
     vsize: sizeOnceSigned(tx),

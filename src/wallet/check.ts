@@ -2,11 +2,11 @@ import { checkEvidence, type Evidence } from '../beacon/index.ts';
 import {
   addressToScript,
   agreedFees,
-  buildSignal,
   COINBASE_CONFIRMATIONS,
   confirmations,
   MIN_CONFIRMATIONS,
   readSignalPsbt,
+  rebuildSignal,
   type SignalPsbt,
   splitChange,
 } from '../bitcoin/index.ts';
@@ -165,14 +165,14 @@ function checkTransaction(
       text: `fee ${read.feeSats} sat exceeds the cap of ${terms.fee_cap} agreed in advert ${terms.id}`,
     };
   try {
-    const rebuilt = buildSignal({
+    const rebuilt = rebuildSignal({
       prevout: read.prevout,
       scriptHex: script,
       signalBytes: fromHex(signalBytes, 32),
       feeSats: read.feeSats,
       signalOutput: terms.signal_output,
     });
-    if (rebuilt.unsignedHex === read.unsignedHex) return read;
+    if (rebuilt === read.unsignedHex) return read;
   } catch {
     // Not even buildable: said below.
   }
