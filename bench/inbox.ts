@@ -7,7 +7,7 @@ import { pause, startWorld } from './world.ts';
 
 const FLOOD = fileURLToPath(new URL('./flood-process.js', import.meta.url));
 const RATE = 1_000;
-const ROUNDS = 5;
+const ROUNDS = 3;
 const MEASURED_S = 5;
 
 /** Hostile events refused a second while an honest round runs, and what the round loses by them. */

@@ -1,5 +1,6 @@
 import { curve } from '#curve';
 import { type Bytes, fromHex, isHex, sha256, toHex, utf8 } from '../crypto/index.ts';
+import { boundedMap } from './bounded.ts';
 
 /** What a template holds before it has an author: NIP-01. `created_at` is Unix seconds. */
 export interface EventTemplate {
@@ -113,10 +114,19 @@ export function verifyEvent(value: unknown): NostrEvent | null {
   return event !== null && hasValidSignature(event) ? event : null;
 }
 
-/** The x-only public key, lowercase hex, of a 32-byte secret key. Throws EventError on bytes that are no secret key. */
+const KNOWN_KEYS = 256;
+const knownKeys = boundedMap<string>(KNOWN_KEYS);
+
+/**
+ * The x-only public key, lowercase hex, of a 32-byte secret key; remembered, by a hash of the secret's bytes, for the last
+ * 256 keys, since every message asks for it. Throws EventError on bytes that are no secret key.
+ */
 export function xOnlyOf(secretKey: Bytes): string {
   if (secretKey.length !== 32 || !curve.isSecretKey(secretKey)) throw new EventError('not a secret key');
-  return toHex(curve.publicKey(secretKey).subarray(1));
+  const name = toHex(sha256(secretKey));
+  const key = knownKeys.get(name) ?? toHex(curve.publicKey(secretKey).subarray(1));
+  knownKeys.set(name, key);
+  return key;
 }
 
 /**

@@ -80,6 +80,12 @@ export function entryFor(kindOf: KeyKind, key: string, secret: Bytes, createdAt:
     : { ...common, sealed: cipher.seal(secret, aboutKey(kindOf, key)) };
 }
 
+/** Entries whose secret was found to be their key's. Entries never change, and secrets are lent for every message. */
+const checked = new WeakMap<Entry, string>();
+
+const isSecretOf = (secret: Bytes, key: string): boolean =>
+  curve.isSecretKey(secret) && toHex(curve.publicKey(secret)) === key;
+
 /**
  * The secret of an entry; the caller wipes it. Throws KeyFileError `damaged` where the form is not the one that its kind
  * has in such a file, or the secret is not that of the public key: entries could have been swapped, or slipped in.
@@ -87,7 +93,10 @@ export function entryFor(kindOf: KeyKind, key: string, secret: Bytes, createdAt:
 export function secretOf(key: string, entry: Entry, cipher: Cipher | null): Bytes {
   const about = aboutKey(entry.kind, key);
   const secret = rawSecret(entry, about, cipher);
-  if (secret !== null && curve.isSecretKey(secret) && toHex(curve.publicKey(secret)) === key) return secret;
+  if (secret !== null && (checked.get(entry) === key || isSecretOf(secret, key))) {
+    checked.set(entry, key);
+    return secret;
+  }
   secret?.fill(0);
   throw new KeyFileError(`the key file was changed or damaged: ${about} is another one; restore a backup`, 'damaged');
 }
