@@ -441,7 +441,10 @@ function completed(beacon: Beacon, round: Round, event: Pick_<'signal_completed'
       ({ txid, fee_sats }): SignalStep => ({ session_id: id, attempt, txid, fee_sats, hex: hexes.get(txid) ?? null }),
     ),
   );
-  const { session_id, attempt, fee_sats } = steps.find(step => step.txid === event.txid)!;
+  // Attempts over the same outpoint at the same fee make the same transaction: the session says which one was signed.
+  const { session_id, attempt, fee_sats } = steps.find(
+    step => step.txid === event.txid && step.session_id === event.session_id,
+  )!;
   return {
     ...withRound(beacon, { ...round, stage: { name: 'announced' } }),
     failures: 0,
