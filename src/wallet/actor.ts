@@ -368,7 +368,9 @@ export function createActor(options: ActorOptions): Actor {
       const drop = await stored(step({ type: 'message', envelope, recalled }, chain, opened.eventIds));
       if (drop) log('debug', 'no effect', { type: envelope.type, reason: drop });
     });
-    if (envelope.type === 'signal_status') void lookAll();
+    // A store that fails here fails at its next commit too, which tells; nothing may be thrown past a message.
+    if (envelope.type === 'signal_status')
+      void lookAll().catch(error => log('debug', 'nothing was looked at', { error: textOf(error) }));
     return undefined;
   }
 
