@@ -1,6 +1,8 @@
 import { parseTx, signalBytesOf } from '../bitcoin/index.ts';
 import type { Network } from '../bitcoin/network.ts';
-import { type AddressTx, type Chain, ChainUnreachable, requireNetwork } from '../chain/index.ts';
+import { ChainUnreachable } from '../chain/errors.ts';
+import type { AddressTx, Chain } from '../chain/index.ts';
+import { requireNetwork } from '../chain/network.ts';
 import type { ChainTx, ChainView } from '../cohort/index.ts';
 import { toHex } from '../crypto/index.ts';
 import type { Log } from '../nostr/index.ts';

@@ -297,11 +297,9 @@ describe('from its own sidecar', () => {
     const [{ aggregator, cohort }, second] = cohorts as [Cohort, Cohort];
     const announcement = toHex(fromBase64url(updates[2]!.updateHash));
     for (const at of [{ aggregator, cohort }, second])
-      expect((await at.aggregator.api.roundShow({ cohort: at.cohort, round: 3 })).announcements).toContainEqual({
-        did: both,
-        version: 4,
-        announcement,
-      });
+      expect((await at.aggregator.api.roundShow({ cohort: at.cohort, round: 3 })).announcements).toContainEqual(
+        expect.objectContaining({ did: both, version: 4, announcement }),
+      );
   });
 
   test('a wallet in cohorts of two aggregators has each of them by its own terms', () => {

@@ -353,7 +353,7 @@ test('an n-of-n spend without a signal, six deep, closes the session: the update
   Object.assign(bob.habits, { presence: true, sign: true });
   await until('the next round', async () => (await show(cohort)).signals === 1);
   const detail = await round(cohort, (await show(cohort)).rounds[0]!.round);
-  expect(detail.announcements).toEqual([{ did, version: 2, announcement }]);
+  expect(detail.announcements).toMatchObject([{ did, version: 2, announcement }]);
   expect(detail.outpoint).toMatchObject({ txid, value_sats: prevout.value_sats - 400 });
   await node.mine(6);
   await until('version 2', async () => {
