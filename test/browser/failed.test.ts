@@ -32,7 +32,7 @@ test('a disk that is gone when a request is due again ends the wallet, and throw
   disk.flush();
   const wallet = createWallet({
     network: 'regtest',
-    relays: [],
+    relays: [RELAY],
     chain: null,
     store,
     keys: openBrowserKeys(rows, { random, now }),

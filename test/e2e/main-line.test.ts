@@ -69,10 +69,9 @@ describe.each(kinds)('over %s', kind => {
     expect(await third.wallet.register({ did: late, cohort: third.cohort })).toMatchObject({ signals: 1 });
     expect((await third.wallet.resolve({ did: late })).versionId).toBe('1');
 
-    await Promise.all([
-      first.wallet.update({ did: first.did, patch: addService('two') }),
-      third.wallet.update({ did: late, patch: addService('late') }),
-    ]);
+    // One after the other: whichever comes first opens the round, and the next may come too late for it.
+    await first.wallet.update({ did: first.did, patch: addService('two') });
+    await third.wallet.update({ did: late, patch: addService('late') });
     await broadcast(2);
     await node.mine(6);
     await until('final', async () => (await show()).rounds[1]?.status?.startsWith('final'));

@@ -5,21 +5,28 @@ import { fromHex, toHex } from '../../src/crypto/index.ts';
 import type { Envelope, SignalEvidence } from '../../src/messages/index.ts';
 import type { NostrEvent } from '../../src/nostr/index.ts';
 
-interface Key {
-  secret: Uint8Array;
-  x: string;
-}
 interface Beacon {
-  keys: Uint8Array[];
+  keys: string[];
   tweak: Uint8Array;
   address: string;
 }
+interface Outpoint {
+  txid: string;
+  vout: number;
+  change: number;
+}
 interface Stranger {
-  open(event: NostrEvent, key: Key): Envelope | null;
+  reader(secret: string, self: string, sender: string): (event: NostrEvent, now: number) => Envelope | null;
   statement(name: string, content: object): Uint8Array;
-  keySet(keys: string[], network: string): Beacon;
-  readSignal(psbt: string, beacon: Beacon, signalBytes: string): { txid: string; sighash: Uint8Array } | null;
-  verifyProof(proof: object, did: string, signalBytes: string, announcement: string | null, bitOrder: string): boolean;
+  beaconOf(keys: string[], network: string): Beacon;
+  readPsbt(psbt: string): Outpoint | null;
+  signalTransaction(
+    beacon: Beacon,
+    outpoint: { txid: string; vout: number; value: number },
+    fee: number,
+    signalBytes: string,
+  ): { txid: string; sighash: Uint8Array; psbt: string };
+  smtVerified(proof: object, did: string, announcement: string | null, signalBytes: string, order: string): boolean;
 }
 interface Push {
   keys: { aggregator_transport: string; members: Record<string, { transport_key: string }> };
@@ -43,29 +50,35 @@ interface Push {
 const push = JSON.parse(
   readFileSync(new URL('../vectors/protocol/push-smt.json', import.meta.url), 'utf8'),
 ) as unknown as Push;
-const part = (name: string) => import(new URL(`../../examples/stranger/${name}.mjs`, import.meta.url).href);
+const part = (name: string) => import(new URL(`../../examples/stranger/${name}.js`, import.meta.url).href);
+
+/** What the scene of the vectors pays the beacon. */
+const DEPOSIT = 100_000;
 
 let stranger: Stranger;
 let beacon: Beacon;
 beforeAll(async () => {
-  stranger = { ...(await part('wire')), ...(await part('beacon')) } as Stranger;
-  beacon = stranger.keySet(push.cohort.participant_pubkeys, 'regtest');
+  const parts = await Promise.all(['envelope', 'bytes', 'bitcoin', 'did'].map(part));
+  stranger = Object.assign({}, ...parts) as Stranger;
+  beacon = stranger.beaconOf(push.cohort.participant_pubkeys, 'regtest');
 });
 
 describe('the vectors, by the stranger’s code, which shares none with ours', () => {
   test('every event opens to its envelope, and to nobody else', () => {
     const secrets = [push.keys.aggregator_transport, ...Object.values(push.keys.members).map(key => key.transport_key)];
-    const wrong = { secret: fromHex(secrets[0]!), x: '00'.repeat(32) };
     let opened = 0;
     for (const { envelope, events } of push.messages)
-      for (const event of events)
-        for (const secret of secrets) {
-          const found = stranger.open(event, { secret: fromHex(secret), x: envelope.to });
-          expect(stranger.open(event, wrong)).toBeNull();
+      for (const secret of secrets) {
+        const read = stranger.reader(secret, envelope.to, envelope.from);
+        const elsewhere = stranger.reader(secret, '00'.repeat(32), envelope.from);
+        for (const event of events) {
+          expect(elsewhere(event, envelope.created_at)).toBeNull();
+          const found = read(event, envelope.created_at);
           if (!found) continue;
           expect(found).toEqual(envelope);
           opened++;
         }
+      }
     expect(opened).toBe(push.messages.length);
   });
 
@@ -73,15 +86,25 @@ describe('the vectors, by the stranger’s code, which shares none with ours', (
     const { session, tree } = push;
     expect(beacon.address).toBe(push.cohort.beacon_address);
     expect(toHex(stranger.statement('session', session.session_id_preimage))).toBe(session.session_id);
-    const signal = stranger.readSignal(session.psbt, beacon, tree.signal_bytes);
-    expect([signal?.txid, toHex(signal!.sighash)]).toEqual([session.txid, session.sighash]);
-    expect(stranger.readSignal(session.psbt, beacon, '00'.repeat(32))).toBeNull();
+    const psbt = Buffer.from(session.psbt, 'base64').toString('hex');
+    const { txid, vout, change } = stranger.readPsbt(psbt)!;
+    const rebuilt = (bytes: string) =>
+      stranger.signalTransaction(beacon, { txid, vout, value: DEPOSIT }, DEPOSIT - change, bytes);
+    const signal = rebuilt(tree.signal_bytes);
+    expect([signal.txid, toHex(signal.sighash), signal.psbt]).toEqual([session.txid, session.sighash, psbt]);
+    expect(rebuilt('00'.repeat(32)).txid).not.toBe(session.txid);
   });
 
   test('partial signatures add up to the signature of the final transaction', () => {
     const { session } = push;
     const aggNonce = fromHex(session.agg_nonce[0]!.join(''));
-    const signing = new Session(aggNonce, beacon.keys, fromHex(session.sighash), [beacon.tweak], [true]);
+    const signing = new Session(
+      aggNonce,
+      beacon.keys.map(key => fromHex(key)),
+      fromHex(session.sighash),
+      [beacon.tweak],
+      [true],
+    );
     const partials = push.cohort.participant_pubkeys.map(
       key => session.members.find(({ participant_pk }) => participant_pk === key)!.sig[0]!,
     );
@@ -100,13 +123,13 @@ describe('the vectors, by the stranger’s code, which shares none with ours', (
     ) as Record<string, NonNullable<Extract<SignalEvidence['evidence'], { proofs: object }>['proofs'][string]>>;
     const { one, two } = push.controllers as Record<'one' | 'two', { did: string }>;
     const judge = (did: string, announcement: string | null, bytes = signal_bytes, order = 'spec') =>
-      stranger.verifyProof(proofs[did]!, did, bytes, announcement, order);
+      stranger.smtVerified(proofs[did]!, did, announcement, bytes, order);
     expect(judge(one.did, push.announcement)).toBe(true);
     expect(judge(two.did, null)).toBe(true);
     expect(judge(one.did, null)).toBe(false);
     expect(judge(two.did, push.announcement)).toBe(false);
     expect(judge(two.did, null, '11'.repeat(32))).toBe(false);
     expect(judge(two.did, null, signal_bytes, 'lsb')).toBe(false);
-    expect(stranger.verifyProof(proofs[one.did]!, two.did, signal_bytes, push.announcement, 'spec')).toBe(false);
+    expect(stranger.smtVerified(proofs[one.did]!, two.did, push.announcement, signal_bytes, 'spec')).toBe(false);
   });
 });

@@ -25,6 +25,7 @@ test('its files are what the wallet reads', async () => {
     network: 'regtest',
     relays: ['ws://127.0.0.1:9', 'wss://relay.example.org'],
     chain: { backend: 'esplora', url: 'http://127.0.0.1:9' },
+    kubo_url: null,
     log_level: 'warn',
   });
   const random = (length: number) => new Uint8Array(length).fill(1);
