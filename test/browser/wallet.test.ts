@@ -163,11 +163,21 @@ describe.skipIf(executable === null)('the SDK in a browser', () => {
     const { did: other } = await hal.createDid({ kind: 'x', cohort });
     await hal.register({ did: other, cohort });
     const reloads: (string | null)[] = [];
-    page.on('load', () => void open(page).then(fault => reloads.push(fault)));
+    let loadedAt = 0;
+    page.on('load', () => {
+      loadedAt = Date.now();
+      void open(page).then(fault => reloads.push(fault));
+    });
     await page.evaluate(at => window.sessionStorage.setItem('reload at', at), '["nonce_drawn","session_signed"]');
     await hal.update({ did: other, patch: [{ op: 'add', path: '/service/-', value: service }] });
-    await until('both reloads', () => reloads.length === 2, 60_000);
-    expect(reloads).toEqual([null, null]);
+    // A page goes on until its successor takes over: the signature may be made in the life that drew the nonce.
+    const marks = () => page.evaluate(() => window.sessionStorage.getItem('reload at')).catch(() => null);
+    await until(
+      'the reloads',
+      async () => reloads.length > 0 && Date.now() > loadedAt + 2_000 && (await marks()) === '[]',
+      60_000,
+    );
+    expect(reloads.filter(fault => fault !== null)).toEqual([]);
     const next = await until(
       'the second signal',
       async () => (await show()).rounds.find(r => r.round === 2 && r.txid),
