@@ -21,6 +21,7 @@ import {
 } from './signing.ts';
 import { advanceSpend, decideStartSpend, isOfSpend, spendCeremony } from './spend.ts';
 import type { Beacon, CohortState, Round } from './state.ts';
+import { advanceSuccession, decideEnd, decideKeyDeleted, decideMark, decideSuccessorFormed } from './succession.ts';
 import { decideUpdate } from './updates.ts';
 
 /**
@@ -52,6 +53,10 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
       const beacon = beaconOf(state);
       return beacon ? decideStartSpend(state, beacon, input, env) : { drop: 'no cohort is formed' };
     }
+    case 'end_cohort':
+    case 'successor_formed':
+    case 'mark_member':
+      return decideStanding(state, input);
     case 'dismiss_alarm': {
       const alarm = beaconOf(state)?.alarms.get(input.key);
       return alarm && !alarm.dismissed
@@ -96,6 +101,22 @@ function decideRestored(state: CohortState, text: string, env: Env): Decision {
     text: 'the aggregator was put back from a backup: this round is given up',
   });
   return 'events' in ended ? accept([raised, ...ended.events], ...ended.effects) : accept([raised]);
+}
+
+function decideStanding(
+  state: CohortState,
+  input: Extract<Input, { type: 'end_cohort' | 'successor_formed' | 'mark_member' }>,
+): Decision {
+  const beacon = beaconOf(state);
+  if (!beacon) return { drop: 'no cohort is formed' };
+  switch (input.type) {
+    case 'end_cohort':
+      return decideEnd(state, beacon, input);
+    case 'successor_formed':
+      return decideSuccessorFormed(beacon, input.beacon_address);
+    case 'mark_member':
+      return decideMark(state, beacon, input);
+  }
 }
 
 /** Whether anybody's deadline is running. */
@@ -145,6 +166,7 @@ function decideMessage(state: CohortState, envelope: Envelope, admission: Admiss
       return decideLeave(state, envelope, member);
     case 'cohort_set_ack':
       return decideSetAck(state, envelope, member);
+    case 'key_deleted':
     case 'did_registration':
     case 'did_update':
     case 'proof_request':
@@ -168,6 +190,7 @@ type AtWork = Extract<
   Envelope,
   {
     type:
+      | 'key_deleted'
       | 'did_registration'
       | 'did_update'
       | 'proof_request'
@@ -182,6 +205,8 @@ type AtWork = Extract<
 
 function decideAtWork(state: CohortState, beacon: Beacon, envelope: AtWork, member: string, env: Env): Decision {
   switch (envelope.type) {
+    case 'key_deleted':
+      return decideKeyDeleted(beacon, envelope, member);
     case 'did_registration':
       return decideRegistration(state, beacon, envelope, member);
     case 'did_update':
@@ -242,6 +267,8 @@ function advance(state: CohortState, env: Env): Decision {
       if ('events' in byChain && byChain.events.length > 0) return byChain;
       const bySpend = advanceSpend(state, phase.beacon, env);
       if ('events' in bySpend && bySpend.events.length > 0) return bySpend;
+      const bySuccession = advanceSuccession(state, phase.beacon, env);
+      if ('events' in bySuccession && bySuccession.events.length > 0) return bySuccession;
       return advanceRound(state, phase.beacon, env);
     }
   }
