@@ -2,13 +2,14 @@ import type { Envelope } from '../messages/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
+import { sendInstead, stepAfter } from './ladder.ts';
 import { decideResponse } from './opportunity.ts';
 import { decideRebind } from './rebind.ts';
 import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
 import { advanceIdle, advancePresence, advanceWaiting, endAttempt, requestAuthorization } from './rounds.ts';
 import { decideLeave, decideOptIn } from './seats.ts';
 import { advanceConfirming, advanceRecruiting, decideSetAck } from './set.ts';
-import { advanceChain, higherStep, refusedKey, sendInstead, tellStatus } from './settle.ts';
+import { advanceChain, refusedKey } from './settle.ts';
 import {
   advanceNonces,
   advanceSignatures,
@@ -21,6 +22,7 @@ import {
 } from './signing.ts';
 import { advanceSpend, decideStartSpend, isOfSpend, spendCeremony } from './spend.ts';
 import type { Beacon, CohortState, Round } from './state.ts';
+import { tellStatus } from './status.ts';
 import { advanceSuccession, decideEnd, decideKeyDeleted, decideMark, decideSuccessorFormed } from './succession.ts';
 import { decideUpdate } from './updates.ts';
 
@@ -145,7 +147,7 @@ function decideRefusedBroadcast(
   const signal = beacon.signals.find(known => known.txid === txid);
   // An answer about a transaction that is sent no more, since another one took its place meanwhile.
   if (!signal && !beacon.spends.some(({ transaction }) => transaction?.txid === txid)) return nothing;
-  const higher = cheap && signal && beacon.round?.number === signal.round ? higherStep(signal) : undefined;
+  const higher = cheap && signal ? stepAfter(beacon, signal) : undefined;
   if (signal && higher) return sendInstead(state, beacon, signal, higher, env.chain?.tip.height ?? null);
   // Other nodes may take it: publishing what all have signed is every member's right.
   return accept(

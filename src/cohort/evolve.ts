@@ -488,7 +488,9 @@ const withSignal = (beacon: Beacon, txid: string, change: (signal: Signal) => Si
 
 /** From here on another of its transactions is the one that is watched. */
 function switched(signal: Signal, { txid, hex, height }: Pick_<'signal_switched'>): Signal {
-  const { session_id, attempt, fee_sats } = signal.steps.find(step => step.txid === txid)!;
+  const same = signal.steps.filter(step => step.txid === txid);
+  // Attempts at the same fee made it too: it stays that of the session whose parts are complete.
+  const { session_id, attempt, fee_sats } = same.find(step => step.session_id === signal.session_id) ?? same[0]!;
   return {
     ...signal,
     session_id,
