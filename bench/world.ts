@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,7 @@ import type { Traffic } from './relay-process.ts';
 import type { Vitals } from './watch.ts';
 
 const here = (name: string): string => fileURLToPath(new URL(`./${name}`, import.meta.url));
+const MEMORY = '/dev/shm';
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export interface World {
@@ -31,6 +32,9 @@ export interface World {
   restart(between?: (stateDir: string) => void): Promise<number>;
   stop(): Promise<void>;
 }
+
+/** Flags for Node from the environment, such as `--cpu-prof --cpu-prof-dir=profiles`. */
+const flagsOf = (name: string): string[] => process.env[name]?.split(' ') ?? [];
 
 export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
@@ -54,6 +58,8 @@ export async function until<T>(
 /** Relay, node, the real daemon and wallets, each in processes of their own. `counts`: wallets in each worker process. */
 export async function startWorld(counts: readonly number[], config: Record<string, string> = {}): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'btcr2-bench-'));
+  // Members have disks of their own; theirs here are memory, where the machine has it, and the daemon's is the real one.
+  const walletsDir = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'btcr2-bench-wallets-'));
   const relay = startHelper(here('relay-process.js'));
   const node = await startRegtest();
   const relayUrl = await relay.ask<string>('url');
@@ -73,16 +79,22 @@ export async function startWorld(counts: readonly number[], config: Record<strin
   const aggregator: World['aggregator'] = async (method, params = {}) =>
     (await callControl(socket, method, params)) as never;
   const launch = async (): Promise<Helper> => {
-    const flags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [];
-    const started = startHelper(PROGRAM, ['run', '--config', configFile], [...flags, '--import', here('watch.js')]);
+    const watch = [...flagsOf('BENCH_NODE_FLAGS'), '--import', here('watch.js')];
+    const started = startHelper(PROGRAM, ['run', '--config', configFile], watch);
     await until('the daemon serves', () => aggregator('status'), 120, 5);
     return started;
   };
   let daemon = await launch();
-  const wallets = counts.map(() => startHelper(here('wallets-process.js')));
+  const wallets = counts.map(() => startHelper(here('wallets-process.js'), [], flagsOf('BENCH_WALLET_FLAGS')));
   await Promise.all(
     wallets.map((wallet, i) =>
-      wallet.ask('open', { dir, count: counts[i]!, relay: relayUrl, rpcUrl: node.rpcUrl, cookieFile: node.cookieFile }),
+      wallet.ask('open', {
+        dir: walletsDir,
+        count: counts[i]!,
+        relay: relayUrl,
+        rpcUrl: node.rpcUrl,
+        cookieFile: node.cookieFile,
+      }),
     ),
   );
   return {
@@ -105,7 +117,7 @@ export async function startWorld(counts: readonly number[], config: Record<strin
       await daemon.stop();
       await relay.stop();
       await node.stop();
-      rmSync(dir, { recursive: true, force: true });
+      for (const folder of [dir, walletsDir]) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

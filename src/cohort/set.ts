@@ -1,10 +1,10 @@
 import { curve } from '#curve';
 import { fromHex } from '../crypto/index.ts';
-import { cohortSetStatement, xOnlyOf } from '../messages/index.ts';
+import { xOnlyOf } from '../messages/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
-import { beaconOf } from './keys.ts';
+import { beaconOf, setStatementOf } from './keys.ts';
 import type { CohortState, EnvelopeOf, Phase } from './state.ts';
 
 type Recruiting = Extract<Phase, { name: 'recruiting' }>;
@@ -79,7 +79,7 @@ export function decideSetAck(state: CohortState, envelope: EnvelopeOf<'cohort_se
     return refuse(envelope, 'wrong_phase', `the current set is number ${phase.attempt}`, 'body.attempt');
   if (body.beacon_address !== phase.beacon_address)
     return refuse(envelope, 'wrong_address', `the set makes ${phase.beacon_address}`, 'body.beacon_address');
-  const statement = cohortSetStatement({
+  const statement = setStatementOf({
     aggregator: state.advert.identity,
     network: state.advert.terms.btc_network,
     terms_hash: state.advert.terms_hash,

@@ -96,6 +96,8 @@ export interface Actor {
   stopWaiting(): void;
 }
 
+type MessageInput = Extract<Input, { type: 'message' }>;
+
 /** What of a membership it takes to write to its aggregator. */
 interface Sender {
   transport: string;
@@ -235,8 +237,13 @@ export function createActor(options: ActorOptions): Actor {
     return mail.seal({ ...letter, seq: ++seq }, at);
   }
 
-  function step(input: Input, chain: ChainView | null, eventIds: readonly string[] = []): string | null {
-    const drop = carryOut(decide(state, input, { now: now(), chain }), eventIds);
+  function step(
+    input: Input,
+    chain: ChainView | null,
+    eventIds: readonly string[] = [],
+    decided = decide(state, input, { now: now(), chain }),
+  ): string | null {
+    const drop = carryOut(decided, eventIds);
     for (let jobs = jobsOf(state); jobs.length > 0; jobs = jobsOf(state)) for (const job of jobs) work(job);
     return drop;
   }
@@ -320,16 +327,21 @@ export function createActor(options: ActorOptions): Actor {
     return beacon && matters ? beacon.beacon_address : null;
   }
 
-  /** The aggregator's node may know a block that ours does not know yet: that is no reason to veto at once. */
-  async function viewFor(envelope: Envelope): Promise<ChainView | null> {
+  /**
+   * The view that a message is judged by, and the decision where it was made to find that out. The aggregator's node may
+   * know a block that ours does not know yet: that is no reason to veto at once.
+   */
+  async function viewFor(input: MessageInput): Promise<{ chain: ChainView | null; decided?: Decision }> {
+    const { envelope } = input;
     const address = addressFor(envelope);
-    if (address === null) return null;
+    if (address === null) return { chain: null };
     for (let i = 0; ; i++) {
       const chain = await view(address);
-      if (envelope.type !== 'authorize_beacon_signal_request' || i >= LAG_TRIES) return chain;
-      const trial = decide(state, { type: 'message', envelope }, { now: now(), chain });
+      if (envelope.type !== 'authorize_beacon_signal_request' || i >= LAG_TRIES) return { chain };
+      const trial = decide(state, input, { now: now(), chain });
       const veto = 'events' in trial && trial.events.find(event => event.type === 'session_vetoed');
-      if (!veto || (veto.code !== 'outpoint_unknown' && veto.code !== 'outpoint_shallow')) return chain;
+      if (!veto || (veto.code !== 'outpoint_unknown' && veto.code !== 'outpoint_shallow'))
+        return { chain, decided: trial };
       await pause(LAG_MS);
     }
   }
@@ -363,9 +375,9 @@ export function createActor(options: ActorOptions): Actor {
     const { envelope } = opened.read;
     if (envelope.created_at > now() + MAX_SKEW) return undefined;
     await inTurn(async () => {
-      const chain = await viewFor(envelope);
-      const recalled = recall(envelope);
-      const drop = await stored(step({ type: 'message', envelope, recalled }, chain, opened.eventIds));
+      const input: MessageInput = { type: 'message', envelope, recalled: recall(envelope) };
+      const { chain, decided } = await viewFor(input);
+      const drop = await stored(step(input, chain, opened.eventIds, decided));
       if (drop) log('debug', 'no effect', { type: envelope.type, reason: drop });
     });
     // A store that fails here fails at its next commit too, which tells; nothing may be thrown past a message.
@@ -426,11 +438,12 @@ export function createActor(options: ActorOptions): Actor {
       };
     return inTurn(async () => {
       if (store.hasSeen(envelope.id)) return takenBefore(message);
-      const chain = await viewFor(envelope);
+      const input: MessageInput = { type: 'message', envelope };
+      const { chain, decided } = await viewFor(input);
       const told: HandNews[] = [];
       listener = told;
       try {
-        const drop = await stored(step({ type: 'message', envelope }, chain, [...eventIds, envelope.id]));
+        const drop = await stored(step(input, chain, [...eventIds, envelope.id], decided));
         if (drop === null) return { outcome: 'taken', message, told };
         const isRefused = told.some(({ type }) => type === 'refused');
         return isRefused ? no('body', drop) : { outcome: 'idle', message, text: drop };

@@ -1,7 +1,7 @@
 import { curve } from '#curve';
-import { beaconOf as beaconOfKeys } from '../cohort/keys.ts';
+import { beaconOf as beaconOfKeys, setStatementOf, wrongSetSigner } from '../cohort/keys.ts';
 import { fromHex, isHex } from '../crypto/index.ts';
-import { type CohortReady, type CohortSet, cohortSetStatement, xOnlyOf } from '../messages/index.ts';
+import { type CohortReady, type CohortSet, xOnlyOf } from '../messages/index.ts';
 import type { Decision, Effect, Env, Input } from './inputs.ts';
 import type { Membership, ProposedSet, WalletState } from './state.ts';
 
@@ -69,14 +69,17 @@ function recompute(body: CohortSet, membership: Membership): Omit<ProposedSet, '
   }
 }
 
-export const setStatement = (membership: Membership, set: Omit<ProposedSet, 'attempt' | 'script_hex'>) =>
-  cohortSetStatement({
-    aggregator: membership.identity,
-    network: membership.terms.btc_network,
-    terms_hash: membership.terms_hash,
-    participant_pubkeys: set.participant_pubkeys,
-    beacon_address: set.beacon_address,
-  });
+type SignedSet = Omit<ProposedSet, 'attempt' | 'script_hex'>;
+
+const factsOf = (membership: Membership, { participant_pubkeys, beacon_address }: SignedSet) => ({
+  aggregator: membership.identity,
+  network: membership.terms.btc_network,
+  terms_hash: membership.terms_hash,
+  participant_pubkeys,
+  beacon_address,
+});
+
+export const setStatement = (membership: Membership, set: SignedSet) => setStatementOf(factsOf(membership, set));
 
 /** The member's signature over the set; sent again until `cohort_ready` answers it. */
 export const sendSetAck = (cohort: string, set: ProposedSet, sig: string): Effect => ({
@@ -106,11 +109,8 @@ export function decideReady(membership: Membership, body: CohortReady): Decision
     return { refuse: 'cohort_ready names another set than the one this wallet signed' };
   if (body.signatures.length !== set.participant_pubkeys.length)
     return { refuse: 'cohort_ready does not carry one signature a member' };
-  const statement = setStatement(membership, set);
-  const bad = set.participant_pubkeys.find(
-    (key, i) => !curve.verifySchnorr(statement, fromHex(xOnlyOf(key)), fromHex(body.signatures[i]!)),
-  );
-  if (bad !== undefined) return { refuse: `the signature of member ${bad} over the set does not verify` };
+  const bad = wrongSetSigner(factsOf(membership, set), body.signatures);
+  if (bad !== null) return { refuse: `the signature of member ${bad} over the set does not verify` };
   return {
     events: [{ type: 'cohort_ready', cohort, signatures: body.signatures, challenge: body.challenge }],
     effects: [],

@@ -1,5 +1,5 @@
 import type { KeySet, SecretNonce } from '../bitcoin/index.ts';
-import { keySetOf, musig } from '../cohort/keys.ts';
+import { keySetOf, musig, sessionOf } from '../cohort/keys.ts';
 import { type Bytes, concatBytes, fromHex, toHex } from '../crypto/index.ts';
 
 type Pair = [string, string];
@@ -60,7 +60,7 @@ export function createNonceJar(): NonceJar {
         return nonces.map((nonce, i) => {
           const [first, second] = agg_nonce[i]!;
           const aggNonce = concatBytes(fromHex(first, 33), fromHex(second, 33));
-          return toHex(nonce.sign(musig.session({ keySet, aggNonce, message: messages[i]! }), secretKey));
+          return toHex(nonce.sign(sessionOf(keySet, aggNonce, messages[i]!), secretKey));
         });
       } finally {
         for (const nonce of nonces) nonce.destroy();

@@ -1,7 +1,9 @@
 import { base64 } from '@scure/base';
 import * as witness from '@scure/btc-signer';
+import { Psbt, Transaction } from 'bitcoinjs-lib';
 import { describe, expect, test } from 'vitest';
 import { BitcoinFormatError, beaconOutput, buildSignal, readSignalPsbt } from '../../src/bitcoin/index.ts';
+import { encodeSignalPsbt } from '../../src/bitcoin/signal-psbt.ts';
 import { curve } from '../../src/crypto/curve-tiny.ts';
 import { type Bytes, concatBytes, fromHex, toHex } from '../../src/crypto/index.ts';
 import { cohort, draw } from './helpers.ts';
@@ -54,6 +56,27 @@ describe('reading', () => {
     expect(toHex(other.unsignedTx)).toBe(built.unsignedHex);
     expect(other.getInput(0).witnessUtxo).toMatchObject({ amount: 20_000n, script: fromHex(scriptHex) });
     expect(other.fee).toBe(308n);
+  });
+
+  test("the library's own writer makes the same bytes, of any number of outputs and any length of script", () => {
+    for (const count of [1, 2, 3, 20])
+      for (const length of [0, 22, 34, 252, 253, 300]) {
+        const tx = new Transaction();
+        tx.version = 2;
+        tx.addInput(draw('parent'), 7, 0xfffffffd);
+        for (let i = 0; i < count; i++) tx.addOutput(draw(`out ${i}`), BigInt(1_000 * i));
+        const script = new Uint8Array(length).fill(0x51);
+        const psbt = new Psbt();
+        psbt.setVersion(2);
+        psbt.addInput({
+          hash: draw('parent'),
+          index: 7,
+          sequence: 0xfffffffd,
+          witnessUtxo: { script, value: 70_000n },
+        });
+        for (const { script, value } of tx.outs) psbt.addOutput({ script, value });
+        expect(encodeSignalPsbt(tx, toHex(script), 70_000)).toBe(psbt.toBase64());
+      }
   });
 });
 
