@@ -23,12 +23,17 @@ const PURE_FILES = [
   'look',
   'rebind',
   'recovery',
+  'restore-evidence',
   'rounds',
+  'saved/choose',
+  'saved/manifest',
+  'saved/pack',
+  'saved/record',
+  'saved/seal',
   'signer',
   'singleton',
   'spend',
   'state',
-  'succession',
 ].map(name => `wallet/${name}.ts`);
 /** Pure, although they stand in edge rooms: codecs of the wire. */
 const PURE_EXCEPTIONS = [

@@ -35,7 +35,6 @@ export const ack = z.discriminatedUnion('accepted', [
   }),
   z.strictObject({ accepted: z.literal('rebind'), counter: z.int().min(1) }),
   z.strictObject({ accepted: z.literal('leave') }),
-  z.strictObject({ accepted: z.literal('key_deleted') }),
 ]);
 export type Ack = z.infer<typeof ack>;
 

@@ -5,7 +5,7 @@ export type { CohortReady, CohortSet, CohortSetAck } from './cohort-set.ts';
 export type { DidRegistration } from './did-registration.ts';
 export type { DidUpdate } from './did-update.ts';
 export * from './envelope.ts';
-export type { SignalEvidence } from './evidence.ts';
+export { type SignalEvidence, smtProof } from './evidence.ts';
 export { toPlainText } from './fields.ts';
 export type { Leave, Rebind } from './membership.ts';
 export type { AggregatedNonce, Nonce, NonceLost, SignalAuthorization, Veto } from './nonce.ts';
@@ -24,5 +24,4 @@ export {
   type SpendStatus,
 } from './spend.ts';
 export * from './statements.ts';
-export { type CohortStatus, type KeyDeleted, SUCCESSION_STAGES, type SuccessionStage } from './succession.ts';
 export { readTerms, type Scheme, type Terms, termsHash, termsSchema } from './terms.ts';

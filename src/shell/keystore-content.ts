@@ -7,6 +7,8 @@ import { KeyFileError, type KeyKind } from './keystore-types.ts';
 /** Kinds that a seed makes again. A cohort key is never among them: a copy on a second device could sign beside the first. */
 export const SEED_KINDS = ['did', 'transport', 'nonces'] as const;
 export type SeedKind = (typeof SEED_KINDS)[number];
+/** What a seed makes: also the key of a wallet's state on relays, of which there is one, and which is never stored. */
+export type DerivedKind = SeedKind | 'state';
 export const isSeedKind = (kind: KeyKind): kind is SeedKind => SEED_KINDS.some(seeded => seeded === kind);
 
 /** Kinds that are Nostr keys, and so stand in a locked file as NIP-49 has it. */

@@ -1,11 +1,19 @@
 import { curve } from '#curve';
 import { type Bytes, toHex } from '../crypto/index.ts';
 import type { Cipher } from './keystore-cipher.ts';
-import { entryFor, isSeedKind, type KeyFileContent, rootOf, type SeedKind, secretOf } from './keystore-content.ts';
+import {
+  type DerivedKind,
+  entryFor,
+  isSeedKind,
+  type KeyFileContent,
+  rootOf,
+  type SeedKind,
+  secretOf,
+} from './keystore-content.ts';
 import { KeyFileError, type KeyKind, type KeyStore, KeyUnknown, requireUse } from './keystore-types.ts';
 
 /** The secret key number `counter` of a kind, from the 32-byte root of a seed. */
-export type Derive = (root: Bytes, kind: SeedKind, counter: number) => Bytes;
+export type Derive = (root: Bytes, kind: DerivedKind, counter: number) => Bytes;
 
 /** A key store that may have a seed: keys of the seed's kinds come from it, cohort keys never. */
 export interface SeedKeyStore extends KeyStore {
@@ -18,6 +26,11 @@ export interface SeedKeyStore extends KeyStore {
    * Throws KeyFileError `no_seed`.
    */
   restore(kind: SeedKind, count: number): string[];
+  /**
+   * Runs `use` with the secret of the key that a wallet's state on relays is written and read by; it is wiped afterwards,
+   * and stored nowhere. Throws KeyFileError `no_seed`.
+   */
+  lendState<T>(use: (secret: Bytes) => T): T;
 }
 
 export interface KeyStoreParts {
@@ -61,7 +74,7 @@ export function createKeyStore({ content, cipher, random, now, save, derive }: K
     return secret;
   }
 
-  function derived(kind: SeedKind, counter: number): Bytes {
+  function derived(kind: DerivedKind, counter: number): Bytes {
     if (!current.seed || !derive) throw new KeyFileError('these keys have no seed', 'no_seed');
     const root = rootOf(current.seed.root, cipher);
     try {
@@ -127,6 +140,7 @@ export function createKeyStore({ content, cipher, random, now, save, derive }: K
       commit({ ...current, seed: { ...seed, next }, keys });
       return restored;
     },
+    lendState: use => withNew(() => derived('state', 0), use),
     lend(publicKey, use, cohortKeyUse) {
       const key = byXOnly.get(xOnly(publicKey));
       const entry = key === undefined ? undefined : current.keys[key];

@@ -30,12 +30,9 @@ export function decideAck(state: WalletState, membership: Membership, asked: Ask
     case 'opt_in':
       return membership.phase.name === 'asked' ? { events: [{ type: 'seated', cohort }], effects: [] } : nothing;
     case 'leave':
-      if (asked?.slot !== 'leave') return { drop: 'nobody asked to leave' };
-      // A cohort that stands needs its signature on: there it was only a word.
-      if (beacon) return { events: [{ type: 'leaving_told', cohort }], effects: [] };
+      if (asked?.slot !== 'leave' || beacon) return { drop: 'nobody asked to leave' };
       return { events: [{ type: 'membership_ended', cohort, reason: 'left' }], effects: [] };
     case 'rebind':
-    case 'key_deleted':
       return nothing;
     case 'did_update': {
       const { did, announcement } = body;
@@ -82,11 +79,11 @@ function keep(cohort: string, beacon: MemberBeacon, did: string, signals: readon
 }
 
 /** Why a list of evidence is not what it says; null when all of it verifies. */
-function badEvidence(
+export function badEvidence(
   state: WalletState,
   membership: Membership,
   did: string,
-  signals: readonly SignalEvidence[],
+  signals: readonly Pick<SignalEvidence, 'signal_bytes' | 'evidence'>[],
 ): string | null {
   const { terms } = membership;
   for (const { signal_bytes, evidence } of signals) {
@@ -118,7 +115,7 @@ export function decideProofs(
   const { did } = body;
   if (!state.dids.has(did) && !beacon.registrations.has(did)) return { drop: 'proofs for a DID of somebody else' };
   const bad = badEvidence(state, membership, did, body.signals);
-  if (bad && membership.phase.name !== 'ready') return keepGood(state, membership, beacon, body, bad);
+  if (bad && membership.phase.name === 'restored') return keepGood(state, membership, beacon, body, bad);
   if (bad) return { refuse: `the evidence that was asked for is wrong: ${bad}` };
   const kept = { events: keep(cohort, beacon, did, body.signals), effects: [] };
   const held = beacon.held_request;

@@ -6,8 +6,10 @@ import type { Advert } from '../nostr/advert.ts';
 import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
 import type { WalletEvent } from './core.ts';
 import type { Recovery } from './recovery.ts';
+import type { Finding, SavedView } from './saved/api.ts';
 
 export type { Recovery, RecoveryCohort } from './recovery.ts';
+export type { Finding, SavedApi, SavedView } from './saved/api.ts';
 
 /**
  * Signs for a DID whose key lives outside the wallet, as in a device or another program. It signs registrations and
@@ -175,6 +177,8 @@ export interface RestoreRequest {
    * which takes hours on mainnet.
    */
   scan?: boolean;
+  /** What relays hold: the newest state that they show. */
+  fromRelays?: boolean;
 }
 
 /** What was put back, and what came of it. `text` says why a DID does not resolve. */
@@ -184,6 +188,11 @@ export interface Restored {
   /** For people: what this wallet can do from here on, and what it can not. */
   can: string[];
   cannot: string[];
+  /**
+   * Of what relays held: which state it was, made when (Unix seconds), what each relay showed, and whether this wallet goes
+   * on from it. It does not where something of it could not be put back here: to save would lose that.
+   */
+  saved?: { counter: number; made_at: number; follows: boolean; relays: Finding[] };
 }
 
 export interface RestoreApi {
@@ -258,6 +267,8 @@ export interface WalletStatus {
   chain: { kind: string; height: number | null };
   /** Whether the words of a seed make its DID and transport keys again. */
   seeded: boolean;
+  /** What relays hold of its state; null for a wallet that saves nothing there. */
+  saved: SavedView | null;
   cohorts: CohortView[];
   dids: DidView[];
 }

@@ -41,6 +41,8 @@ export interface BrowserWalletOptions {
   keys?: KeyStore;
   log?: Log;
   pollMs?: number;
+  /** Saves its state on its relays by itself, encrypted to a key of its seed, which it needs: words alone restore it then. */
+  stateOnRelays?: boolean;
 }
 
 /** What a browser gives to a secure context: https, or localhost. */
@@ -66,7 +68,9 @@ export async function openBrowserWallet(options: BrowserWalletOptions): Promise<
     const keys = options.keys ?? ownKeys(rows, options);
     const openSocket = browserSocket(browser.WebSocket);
     const timing = pollMs === undefined ? {} : { pollMs };
-    return createWallet({ network, relays, chain, store, keys, openSocket, random, now, log, ...timing });
+    const { stateOnRelays = false } = options;
+    const parts = { network, relays, chain, store, keys, openSocket, random, now, log, stateOnRelays };
+    return createWallet({ ...parts, ...timing });
   } catch (error) {
     await rows.close();
     throw error;

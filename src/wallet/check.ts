@@ -46,8 +46,7 @@ export type VetoCode =
   | 'wrong_announcement'
   | 'version_locked'
   | 'destination_not_agreed'
-  | 'nothing_to_cancel'
-  | 'key_deleted';
+  | 'nothing_to_cancel';
 
 export type Check =
   | { ok: true; facts: SessionFacts; evidence: Evidence }

@@ -30,6 +30,8 @@ export interface WalletOptions {
   /** Opens a locked keys.json; a plain one is locked with it. Kept nowhere. */
   passphrase?: string | undefined;
   pollMs?: number;
+  /** Saves its state on its relays by itself, encrypted to a key of its seed, which it needs: words alone restore it then. */
+  stateOnRelays?: boolean;
 }
 
 const keysPath = (home: string): string => join(home, 'keys.json');
@@ -48,7 +50,7 @@ export async function openWallet(options: WalletOptions): Promise<Wallet> {
     const pollMs = options.pollMs === undefined ? {} : { pollMs: options.pollMs };
     const content = options.content ?? null;
     const parts = { network, relays, chain, store, keys, content, openSocket: nodeSocket, random, now, log };
-    return createWallet({ ...parts, ...pollMs });
+    return createWallet({ ...parts, ...pollMs, stateOnRelays: options.stateOnRelays ?? false });
   } catch (error) {
     store.close();
     throw error;

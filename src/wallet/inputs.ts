@@ -3,6 +3,7 @@ import type { ChainView } from '../cohort/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { Envelope, Message, OptIn } from '../messages/index.ts';
 import type { WalletEvent } from './events.ts';
+import type { KeptEvidence } from './restore-evidence.ts';
 import type { Agreement, OwnSignal, ProposedSet } from './state.ts';
 
 export interface Env {
@@ -47,6 +48,8 @@ export type Input =
       beacon: Omit<ProposedSet, 'attempt'>;
       dids: string[];
     } & Agreement)
+  /** Evidence that was kept elsewhere, for a restored wallet to verify and take back. */
+  | { type: 'restore_evidence'; cohort: string; kept: KeptEvidence[] }
   /** A restored DID was resolved: these updates of it are on the chain, six deep. */
   | { type: 'restored_final'; did: string; announcements: string[] }
   | {
@@ -70,10 +73,7 @@ export type Input =
       /** Send its hash alone. */
       bare?: boolean;
     }
-  /** `listing`: own DIDs whose document on the chain lists the beacon; `force`: all the same. */
-  | { type: 'leave'; cohort: string; reason: string; listing?: string[]; force?: boolean }
-  /** The cohort key is to be deleted; `abandon`: with the money that only it can move. */
-  | { type: 'retire'; cohort: string; listing: string[]; abandon: boolean }
+  | { type: 'leave'; cohort: string; reason: string }
   /** A new transport key, that the cohort key signed for. */
   | { type: 'rebind'; cohort: string; transport: string; counter: number; sig: string }
   /** The person agrees that the money of a beacon goes to an address when it is given up; null takes that back. */

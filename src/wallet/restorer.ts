@@ -19,8 +19,9 @@ import type { KeyStore, SeedKeyStore } from '../shell/keystore.ts';
 import type { Actor } from './actor.ts';
 import { type RecoveryCohort, type RestoreApi, type Restored, type RestoreRequest, WalletError } from './api.ts';
 import { provenBeaconOf, type WalletDid } from './core.ts';
-import { keysOf, readRecovery, recoveryOf, versionsOf } from './recovery.ts';
+import { keysOf, type Recovery, readRecovery, recoveryOf, versionsOf } from './recovery.ts';
 import { restoreKeys } from './restore-keys.ts';
+import type { ReadBack, Saver } from './saved/saver.ts';
 import { missingProofs } from './views.ts';
 
 export interface RestorerParts {
@@ -33,6 +34,8 @@ export interface RestorerParts {
   /** Connects, to the relays of what was put back too. */
   reachRelays: () => Promise<void>;
   resolveOwn: (own: WalletDid) => Promise<Resolution>;
+  /** Reads what relays hold. */
+  saver: Pick<Saver, 'read' | 'follow'>;
 }
 
 /** How long proofs are waited for. */
@@ -43,6 +46,13 @@ const SEARCHED = 1_000;
 /** Whether the words of a seed make the keys of this store again. */
 export const isSeeded = (keys: KeyStore): keys is SeedKeyStore =>
   'isSeeded' in keys && (keys as SeedKeyStore).isSeeded();
+
+/** What was put back, and of what relays held. */
+interface Put {
+  dids: string[];
+  cohorts: string[];
+  saved?: NonNullable<Restored['saved']>;
+}
 
 const CAN = [
   'resolve its DIDs and write their sidecars',
@@ -63,6 +73,7 @@ export function createRestorer({
   now,
   reachRelays,
   resolveOwn,
+  saver,
 }: RestorerParts): RestoreApi {
   const refuse = (text: string): never => {
     throw new WalletError('refused', text);
@@ -97,6 +108,17 @@ export function createRestorer({
     return refuse(`no key of this seed on ${network} controls ${did}`);
   }
 
+  /** Whether a transport key is here, or is put here from the seed. */
+  function hasTransport(transport: string): boolean {
+    if (keys.has(transport) || !isSeeded(keys)) return keys.has(transport);
+    for (let counter = 0; counter < SEARCHED; counter++)
+      if (keys.peek('transport', counter).slice(2) === transport) {
+        keys.restore('transport', counter + 1);
+        return true;
+      }
+    return false;
+  }
+
   async function putDid(did: string, name: string | null, sidecar: unknown): Promise<string> {
     const { genesisDocument, updates } = orRefuse(() => readSidecar(sidecar));
     const { kind, network: of } = orRefuse(() => decodeDid(did));
@@ -118,10 +140,7 @@ export function createRestorer({
     const { cohort, terms, terms_hash, identity, event, relays } = read.advert;
     if (terms.btc_network !== network) refuse(`advert ${terms.id} is for ${terms.btc_network}`);
     const { transport, scheme, participant_pk, beacon_address, participant_pubkeys, dids } = part;
-    if (!keys.has(transport))
-      refuse(
-        `the transport key of cohort ${terms.id} is not here: make the wallet by init --restore with a larger --keys`,
-      );
+    if (!hasTransport(transport)) refuse(`the transport key of cohort ${terms.id} is not of this seed`);
     let script_hex: string;
     try {
       script_hex = addressToScript(beacon_address, network);
@@ -164,32 +183,60 @@ export function createRestorer({
     return [...used];
   }
 
-  async function put(request: RestoreRequest): Promise<{ dids: string[]; cohorts: string[] }> {
-    const { recovery, sidecar, did, name = null, index, scan } = request;
+  /** Proofs that were saved: an aggregator that is gone serves none any more. */
+  async function putEvidence(saved: ReadBack['record']['evidence']): Promise<void> {
+    for (const { cohort, phase } of [...actor.state().cohorts.values()]) {
+      const at = 'beacon' in phase ? phase.beacon.beacon_address : null;
+      const kept = saved.filter(({ beacon_address }) => beacon_address === at);
+      if (kept.length === 0) continue;
+      const drop = await actor.feed({ type: 'restore_evidence', cohort, kept });
+      if (drop !== null) refuse(drop);
+    }
+  }
+
+  async function putRecovery({ dids, cohorts }: Recovery): Promise<Put> {
+    const known = actor.state();
+    // What was put back before an interruption stays.
+    const newDids = dids.filter(part => !known.dids.has(part.did));
+    for (const part of newDids) await putDid(part.did, part.name, part.sidecar);
+    const put: string[] = [];
+    for (const part of cohorts) {
+      const at = [...actor.state().cohorts.values()].find(({ transport }) => transport === part.transport);
+      put.push(at?.cohort ?? (await putCohort(part)));
+    }
+    return { dids: dids.map(part => part.did), cohorts: put };
+  }
+
+  async function put(request: RestoreRequest): Promise<Put> {
+    const { recovery, sidecar, did, name = null, index, scan, fromRelays } = request;
     const given = [
       recovery !== undefined,
       sidecar !== undefined || did !== undefined,
       index !== undefined,
       scan === true,
+      fromRelays === true,
     ];
     if (given.filter(Boolean).length !== 1)
-      refuse('one of these is to be put back: a recovery file, a DID with its sidecar, an index, or what a scan finds');
+      refuse(
+        'one of these is to be put back: a recovery file, a DID with its sidecar, an index, what a scan finds, or what relays hold',
+      );
+    if (fromRelays) {
+      seeded();
+      const back = await saver.read();
+      const done = await putRecovery(back.record.recovery);
+      await putEvidence(back.record.evidence);
+      // At once: what the wallet saves by itself from now on is written on top of this.
+      const follows = await saver.follow(back);
+      const { manifest, findings } = back;
+      const saved = { counter: manifest.counter, made_at: manifest.made_at, follows, relays: findings };
+      return { ...done, saved };
+    }
     if (recovery !== undefined) {
       const read = readRecovery(recovery);
       if (!read.ok) return refuse(`not a recovery file: ${read.text}`);
       if (read.recovery.network !== network)
         refuse(`the file is of ${read.recovery.network}, this wallet of ${network}`);
-      const { dids, cohorts } = read.recovery;
-      const known = actor.state();
-      // What was put back before an interruption stays.
-      const newDids = dids.filter(part => !known.dids.has(part.did));
-      for (const part of newDids) await putDid(part.did, part.name, part.sidecar);
-      const put: string[] = [];
-      for (const part of cohorts) {
-        const at = [...actor.state().cohorts.values()].find(({ transport }) => transport === part.transport);
-        put.push(at?.cohort ?? (await putCohort(part)));
-      }
-      return { dids: dids.map(part => part.did), cohorts: put };
+      return putRecovery(read.recovery);
     }
     if (scan) {
       const found = (await usedKeys()).map(keyDid).filter(k => !actor.state().dids.has(k));
@@ -252,7 +299,7 @@ export function createRestorer({
         const beacon_address = provenBeaconOf(membership)?.beacon_address ?? '';
         return { cohort, advert_id: membership.terms.id, beacon_address };
       });
-      return { dids, cohorts, can: CAN, cannot: CANNOT };
+      return { dids, cohorts, can: CAN, cannot: CANNOT, ...(done.saved ? { saved: done.saved } : {}) };
     },
   };
 }

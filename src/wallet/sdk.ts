@@ -16,6 +16,7 @@ import {
   type HandNews,
   type PublishApi,
   type RestoreApi,
+  type SavedApi,
   type SingletonApi,
   type WalletApi,
   WalletError,
@@ -29,6 +30,8 @@ import { discoverAdverts } from './discovery.ts';
 import { createOwnBeacon } from './own-beacon.ts';
 import { createPublishing } from './publishing.ts';
 import { createRestorer, isSeeded } from './restorer.ts';
+import { createAutosave } from './saved/autosave.ts';
+import { createSaver } from './saved/saver.ts';
 import { cohortViews, didViews, doubtView } from './views.ts';
 
 export type { WalletTiming } from './connecting.ts';
@@ -53,9 +56,11 @@ export interface WalletParts {
   /** Asks for a relay's limits (NIP-11): over HTTP if left out; null to go without. */
   fetchLimits?: ConnectionOptions['fetchLimits'];
   timing?: Partial<WalletTiming>;
+  /** Saves its state on its relays by itself, encrypted to a key of its seed, which it needs; not if left out. */
+  stateOnRelays?: boolean;
 }
 
-export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, PublishApi {
+export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, PublishApi, SavedApi {
   /** Connects to the relays and answers rounds by itself from now on. */
   start(): void;
   stop(): Promise<void>;
@@ -122,6 +127,24 @@ export function createWallet(parts: WalletParts): Wallet {
     log,
     fail: error => fail(error),
   });
+  const saver = createSaver({
+    network,
+    relays: parts.relays,
+    keys: isSeeded(keys) ? keys : null,
+    store,
+    state: actor.state,
+    openSocket: parts.openSocket,
+    ...fetchLimits,
+    random,
+    now,
+    log,
+    on: parts.stateOnRelays ?? false,
+    onOldCopy(madeAt) {
+      if (madeAt > (actor.state().doubt?.since ?? -1)) void actor.feed({ type: 'restored' }).catch(fail);
+    },
+  });
+  const autosave = createAutosave(saver, log);
+  listeners.add(autosave.note);
   const asking = createAsking({ actor, keys });
   const ownBeacon = createOwnBeacon({ network, chain, eye, keys, random, actor });
   const { resolveOwn, currentDocument, orderOf, ...controlling } = createControlling({
@@ -137,10 +160,14 @@ export function createWallet(parts: WalletParts): Wallet {
   });
   const { didOf, refusedBy } = asking;
   return {
-    start: connecting.start,
+    start() {
+      connecting.start();
+      autosave.start();
+    },
     failed,
     async stop() {
       actor.stopWaiting();
+      await autosave.stop();
       await connecting.stop();
       await chain?.close();
       await store.close();
@@ -186,7 +213,10 @@ export function createWallet(parts: WalletParts): Wallet {
       didOf,
       pause: ms => new Promise(resolve => setTimeout(resolve, ms)),
     }),
-    ...createRestorer({ network, chain, keys, actor, now, reachRelays: connecting.reachRelays, resolveOwn }),
+    ...createRestorer({ network, chain, keys, actor, now, reachRelays: connecting.reachRelays, resolveOwn, saver }),
+    savedState: saver.inspect,
+    saveState: request => saver.save({ ...request, audit: true }),
+    forgetState: saver.forget,
     async fundingAddress(did) {
       const own = didOf(did);
       return ownBeacon.funding(own, await currentDocument(own));
@@ -210,6 +240,7 @@ export function createWallet(parts: WalletParts): Wallet {
       relays: connecting.urls().map(url => ({ url, connected: connecting.isConnected(url) })),
       chain: { kind: chain?.kind ?? 'none', height },
       seeded: isSeeded(keys),
+      saved: saver.view(),
       cohorts: cohortViews(actor.state(), keys.has),
       dids: didViews(actor.state()),
     }),

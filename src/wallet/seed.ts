@@ -5,7 +5,7 @@ import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { curve } from '#curve';
 import type { Network } from '../bitcoin/network.ts';
 import { type Bytes, utf8 } from '../crypto/index.ts';
-import type { SeedKind } from '../shell/keystore-content.ts';
+import type { DerivedKind } from '../shell/keystore-content.ts';
 
 /** 256 bits: 24 words. */
 const ENTROPY = 32;
@@ -51,8 +51,9 @@ export function rootOfMnemonic(mnemonic: string, network: Network): Bytes {
  * second device made from the same words could sign beside the first with other nonces. Throws TypeError for a kind that
  * a seed does not make. The caller wipes it.
  */
-export function deriveSecret(root: Bytes, kind: SeedKind, counter: number): Bytes {
-  if (kind !== 'did' && kind !== 'transport' && kind !== 'nonces') throw new TypeError(`no seed makes a ${kind} key`);
+export function deriveSecret(root: Bytes, kind: DerivedKind, counter: number): Bytes {
+  if (kind !== 'did' && kind !== 'transport' && kind !== 'nonces' && kind !== 'state')
+    throw new TypeError(`no seed makes a ${kind} key`);
   if (!Number.isSafeInteger(counter) || counter < 0) throw new TypeError('a counter is a whole number from 0 on');
   const name = `${kind}/${counter}`;
   let secret = expand(sha256, root, utf8(name), 32);

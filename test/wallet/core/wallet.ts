@@ -30,7 +30,6 @@ import {
   jobsOf,
   type MemberBeacon,
   type Membership,
-  provenBeaconOf,
   type Stored,
   treeNonce,
   type WalletEvent,
@@ -70,6 +69,8 @@ export interface Wallet {
   readonly name: string;
   readonly state: WalletState;
   readonly log: Stored<WalletEvent>[];
+  /** Of its seats: cohort keys and transport keys. */
+  secrets(): Uint8Array[];
   /** Signed and not delivered yet. */
   mail: Envelope[];
   /** Everything that was ever sent. */
@@ -148,7 +149,7 @@ export function newWallet(world: World, name: string): Wallet {
     const membership = live.cohorts.get(cohort);
     if (!membership) return null;
     const address =
-      envelope?.type === 'cohort_set' ? envelope.body.beacon_address : provenBeaconOf(membership)?.beacon_address;
+      envelope?.type === 'cohort_set' ? envelope.body.beacon_address : beaconOf(membership)?.beacon_address;
     if (address === undefined) return null;
     try {
       return self.eye(world.chain.view(scriptOf(address, membership.terms)));
@@ -286,6 +287,7 @@ export function newWallet(world: World, name: string): Wallet {
       return live;
     },
     log,
+    secrets: () => [...secrets.values()],
     mail: [],
     sent: [],
     eye: truth => truth,
