@@ -34,6 +34,7 @@ const PURE_FILES = [
   'singleton',
   'spend',
   'state',
+  'succession',
 ].map(name => `wallet/${name}.ts`);
 /** Pure, although they stand in edge rooms: codecs of the wire. */
 const PURE_EXCEPTIONS = [

@@ -2,13 +2,14 @@ import type { Envelope } from '../messages/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
+import { sendInstead, stepAfter } from './ladder.ts';
 import { decideResponse } from './opportunity.ts';
 import { decideRebind } from './rebind.ts';
 import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
 import { advanceIdle, advancePresence, advanceWaiting, endAttempt, requestAuthorization } from './rounds.ts';
 import { decideLeave, decideOptIn } from './seats.ts';
 import { advanceConfirming, advanceRecruiting, decideSetAck } from './set.ts';
-import { advanceChain, higherStep, refusedKey, sendInstead, tellStatus } from './settle.ts';
+import { advanceChain, refusedKey } from './settle.ts';
 import {
   advanceNonces,
   advanceSignatures,
@@ -21,6 +22,8 @@ import {
 } from './signing.ts';
 import { advanceSpend, decideStartSpend, isOfSpend, spendCeremony } from './spend.ts';
 import type { Beacon, CohortState, Round } from './state.ts';
+import { tellStatus } from './status.ts';
+import { advanceSuccession, decideEnd, decideKeyDeleted, decideMark, decideSuccessorFormed } from './succession.ts';
 import { decideUpdate } from './updates.ts';
 
 /**
@@ -52,6 +55,10 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
       const beacon = beaconOf(state);
       return beacon ? decideStartSpend(state, beacon, input, env) : { drop: 'no cohort is formed' };
     }
+    case 'end_cohort':
+    case 'successor_formed':
+    case 'mark_member':
+      return decideStanding(state, input);
     case 'dismiss_alarm': {
       const alarm = beaconOf(state)?.alarms.get(input.key);
       return alarm && !alarm.dismissed
@@ -98,6 +105,22 @@ function decideRestored(state: CohortState, text: string, env: Env): Decision {
   return 'events' in ended ? accept([raised, ...ended.events], ...ended.effects) : accept([raised]);
 }
 
+function decideStanding(
+  state: CohortState,
+  input: Extract<Input, { type: 'end_cohort' | 'successor_formed' | 'mark_member' }>,
+): Decision {
+  const beacon = beaconOf(state);
+  if (!beacon) return { drop: 'no cohort is formed' };
+  switch (input.type) {
+    case 'end_cohort':
+      return decideEnd(state, beacon, input);
+    case 'successor_formed':
+      return decideSuccessorFormed(beacon, input.beacon_address);
+    case 'mark_member':
+      return decideMark(state, beacon, input);
+  }
+}
+
 /** Whether anybody's deadline is running. */
 function isWaiting({ phase }: CohortState): boolean {
   if (phase.name === 'confirming') return true;
@@ -124,7 +147,7 @@ function decideRefusedBroadcast(
   const signal = beacon.signals.find(known => known.txid === txid);
   // An answer about a transaction that is sent no more, since another one took its place meanwhile.
   if (!signal && !beacon.spends.some(({ transaction }) => transaction?.txid === txid)) return nothing;
-  const higher = cheap && signal && beacon.round?.number === signal.round ? higherStep(signal) : undefined;
+  const higher = cheap && signal ? stepAfter(beacon, signal) : undefined;
   if (signal && higher) return sendInstead(state, beacon, signal, higher, env.chain?.tip.height ?? null);
   // Other nodes may take it: publishing what all have signed is every member's right.
   return accept(
@@ -145,6 +168,7 @@ function decideMessage(state: CohortState, envelope: Envelope, admission: Admiss
       return decideLeave(state, envelope, member);
     case 'cohort_set_ack':
       return decideSetAck(state, envelope, member);
+    case 'key_deleted':
     case 'did_registration':
     case 'did_update':
     case 'proof_request':
@@ -168,6 +192,7 @@ type AtWork = Extract<
   Envelope,
   {
     type:
+      | 'key_deleted'
       | 'did_registration'
       | 'did_update'
       | 'proof_request'
@@ -182,6 +207,8 @@ type AtWork = Extract<
 
 function decideAtWork(state: CohortState, beacon: Beacon, envelope: AtWork, member: string, env: Env): Decision {
   switch (envelope.type) {
+    case 'key_deleted':
+      return decideKeyDeleted(beacon, envelope, member);
     case 'did_registration':
       return decideRegistration(state, beacon, envelope, member);
     case 'did_update':
@@ -242,6 +269,8 @@ function advance(state: CohortState, env: Env): Decision {
       if ('events' in byChain && byChain.events.length > 0) return byChain;
       const bySpend = advanceSpend(state, phase.beacon, env);
       if ('events' in bySpend && bySpend.events.length > 0) return bySpend;
+      const bySuccession = advanceSuccession(state, phase.beacon, env);
+      if ('events' in bySuccession && bySuccession.events.length > 0) return bySuccession;
       return advanceRound(state, phase.beacon, env);
     }
   }

@@ -1,6 +1,16 @@
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { AbortReason, SpendPurpose, Terms } from '../messages/index.ts';
-import type { AdvertStatus, Alarm, EnvelopeOf, Frozen, NoncePair, Outpoint, SignalSeen, Step } from './state.ts';
+import type { AbortReason, SpendPurpose, SuccessionStage, Terms } from '../messages/index.ts';
+import type {
+  AdvertStatus,
+  Alarm,
+  EnvelopeOf,
+  Frozen,
+  NoncePair,
+  Outpoint,
+  SignalSeen,
+  Step,
+  Successor,
+} from './state.ts';
 
 /** What happened to a cohort: the only thing that is stored, and all that its state is made of. */
 export type CohortEvent =
@@ -121,7 +131,21 @@ export type CohortEvent =
   | { type: 'alarm_cleared'; key: string }
   /** By the operator. What the chain goes on showing is not raised again for it. */
   | { type: 'alarm_dismissed'; key: string }
-  | { type: 'cohort_ended'; reason: string };
+  | { type: 'cohort_ended'; reason: string }
+  /** It wants to go; it still signs. */
+  | { type: 'member_leaving'; participant_pk: string; reason: string }
+  | { type: 'member_marked'; participant_pk: string; gone: boolean }
+  | {
+      type: 'succession_begun';
+      successor: Successor | null;
+      deadline: number;
+      text: string;
+      stage: SuccessionStage;
+    }
+  | { type: 'successor_formed'; beacon_address: string }
+  /** Members are told. */
+  | { type: 'succession_moved'; stage: SuccessionStage }
+  | { type: 'key_deleted'; participant_pk: string };
 
 /** An event with the Unix second at which it was stored. */
 export type Stored<E> = E & { at: number };

@@ -3,6 +3,7 @@ import type { CohortEvent, Stored } from './events.ts';
 import { afterUpdate } from './known.ts';
 import { evolveSpend, spendAbout } from './spend-evolve.ts';
 import type { Beacon, CohortState, QueuedUpdate, Round, Session, Signal, SignalStep } from './state.ts';
+import { evolveSuccession, type SuccessionEvent } from './succession-evolve.ts';
 
 /**
  * The next state. The maps inside are changed in place, since a registry of 100,000 DIDs is not copied for every event:
@@ -138,6 +139,10 @@ function evolveSet(
             last_signal_at: event.at,
             last_opportunity_at: event.at,
             alarms: new Map(),
+            departures: new Map(),
+            succession: null,
+            keys_deleted: new Set(),
+            statuses_told: 0,
           },
         },
       };
@@ -252,6 +257,13 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
     case 'spend_completed':
     case 'spend_final':
       return evolveSpend(beacon, event);
+    case 'member_leaving':
+    case 'member_marked':
+    case 'succession_begun':
+    case 'successor_formed':
+    case 'succession_moved':
+    case 'key_deleted':
+      return evolveSuccession(beacon, event);
     default: {
       const spent = spendAbout(beacon, event);
       if (spent) return spent;
@@ -323,7 +335,8 @@ type RoundEvent = Exclude<
       | 'spend_requested'
       | 'spend_ended'
       | 'spend_completed'
-      | 'spend_final';
+      | 'spend_final'
+      | SuccessionEvent['type'];
   }
 >;
 
@@ -475,7 +488,9 @@ const withSignal = (beacon: Beacon, txid: string, change: (signal: Signal) => Si
 
 /** From here on another of its transactions is the one that is watched. */
 function switched(signal: Signal, { txid, hex, height }: Pick_<'signal_switched'>): Signal {
-  const { session_id, attempt, fee_sats } = signal.steps.find(step => step.txid === txid)!;
+  const same = signal.steps.filter(step => step.txid === txid);
+  // Attempts at the same fee made it too: it stays that of the session whose parts are complete.
+  const { session_id, attempt, fee_sats } = same.find(step => step.session_id === signal.session_id) ?? same[0]!;
   return {
     ...signal,
     session_id,

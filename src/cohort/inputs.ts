@@ -2,7 +2,7 @@ import type { Transcript } from '../blame/index.ts';
 import type { DidDocument } from '../did/index.ts';
 import type { Envelope, Message, SpendPurpose, Terms } from '../messages/index.ts';
 import type { CohortEvent } from './events.ts';
-import type { AdvertStatus, Outpoint } from './state.ts';
+import type { AdvertStatus, Outpoint, Successor } from './state.ts';
 
 /** One look at the chain: everything about one beacon address, from one backend at one moment. */
 export interface ChainView {
@@ -49,6 +49,12 @@ export type Input =
   | { type: 'open_round' }
   /** Begins a spend that announces nothing; what it spends and where it goes follows from the purpose where left out. */
   | { type: 'start_spend'; purpose: SpendPurpose; to?: string; outpoint?: Outpoint }
+  /** The operator ends the cohort, with or without a cohort that follows it. */
+  | { type: 'end_cohort'; successor: Successor | null; deadline: number; text: string }
+  /** The cohort that follows was formed. */
+  | { type: 'successor_formed'; beacon_address: string }
+  /** The operator holds a member for gone, or no longer. */
+  | { type: 'mark_member'; participant_pk: string; gone: boolean }
   /** The operator looked at an alarm, by its key. */
   | { type: 'dismiss_alarm'; key: string }
   /** The log is a backup's; in words. */

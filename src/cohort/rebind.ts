@@ -7,6 +7,7 @@ import { askPresence, offerOpportunity, requestAuthorization } from './rounds.ts
 import { sendSet } from './set.ts';
 import { sendAggregatedNonce } from './signing.ts';
 import type { CohortState, EnvelopeOf } from './state.ts';
+import { statusAgain } from './succession.ts';
 
 /**
  * A member that lost its transport key proves itself by its cohort key. What it is waited for is asked again at once, of
@@ -34,6 +35,7 @@ export function decideRebind(state: CohortState, envelope: EnvelopeOf<'rebind'>)
     [{ type: 'member_rebound', participant_pk: member, transport: transport_key, counter, sig: body.sig }],
     answer,
     ...awaitedOf({ ...state, seats }, member),
+    ...(state.phase.name === 'formed' ? statusAgain(state.phase.beacon, transport_key) : []),
   );
 }
 

@@ -26,6 +26,9 @@ export function decideRegistration(
   if (body.participant_pk !== member)
     return refuse(envelope, 'wrong_member', 'this transport key belongs to another member', 'body.participant_pk');
   const isBlind = terms.privacy === 'blinded';
+  const isKnown = beacon.registry.has(isHex(body.did, 32) ? body.did : subjectOf(terms, body.did));
+  if (beacon.succession && !isKnown)
+    return refuse(envelope, 'wrong_phase', 'this cohort ends: it takes no more DIDs', 'body.did');
   if (isHex(body.did, 32)) return isBlind ? registerIndex(state, beacon, envelope, member) : noIndex(envelope);
   const opaque = isOpaqueDid(body.did);
   const readable = !opaque && isSupportedDid(body.did, terms.btc_network);

@@ -21,6 +21,7 @@ import type { CohortEvent } from './events.ts';
 import { aggregateOf, buildAggregate, withAggregate } from './evidence.ts';
 import type { ChainView, Decision, Effect, Env } from './inputs.ts';
 import { signalEntries } from './leaves.ts';
+import { endBlocker } from './listing.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
 import { announceable } from './updates.ts';
 
@@ -53,13 +54,17 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
   if (pending === 0 && !pulls) return 'no update is waiting';
   const halt = [...beacon.alarms.values()].find(alarm => alarm.halts);
   if (halt) return `halted: ${halt.text}`;
+  const ends = endBlocker(beacon, env.now);
+  if (ends !== null) return ends;
   const last = beacon.signals.at(-1);
   if (last && last.seen.status !== 'final') return 'the last signal is not final';
   if (env.now < beacon.not_before) return `waiting until ${beacon.not_before}`;
   if (last && env.now < beacon.last_signal_at + terms.frequency.min_interval)
     return `signals are at least ${terms.frequency.min_interval} s apart`;
   const due = env.now >= Math.max(beacon.last_signal_at, beacon.last_opportunity_at) + terms.frequency.interval;
-  if (!due && !beacon.round_requested) {
+  // The last signal waits for everybody, and then for nothing else.
+  const isLast = beacon.succession !== null && !pulls;
+  if (!due && !isLast && !beacon.round_requested) {
     if (pulls) return `members are asked for updates every ${terms.frequency.interval} s`;
     if (pending < terms.frequency.pending_updates)
       return `${pending} of ${terms.frequency.pending_updates} updates are waiting`;

@@ -5,6 +5,7 @@ import { accept, refuse, reply } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { AdmissionPolicy, Decision, Env } from './inputs.ts';
 import type { CohortState, EnvelopeOf } from './state.ts';
+import { decideLeaving } from './succession.ts';
 
 const verify = (message: Uint8Array, xOnly: string, sig: string): boolean =>
   curve.verifySchnorr(message, fromHex(xOnly, 32), fromHex(sig, 64));
@@ -101,17 +102,12 @@ function isAdmitted(state: CohortState, envelope: EnvelopeOf<'opt_in'>, policy: 
   }
 }
 
-/** A member gives its seat back; once the set is formed the address depends on it for ever. */
+/** A member gives its seat back; once the set is formed the address depends on it, and it can only say that it wants to go. */
 export function decideLeave(state: CohortState, envelope: EnvelopeOf<'leave'>, member: string): Decision {
   if (envelope.body.participant_pk !== member)
     return refuse(envelope, 'wrong_member', 'this transport key holds another seat', 'body.participant_pk');
   if (state.phase.name === 'ended') return refuse(envelope, 'wrong_phase', `the cohort ended: ${state.phase.reason}`);
-  if (state.phase.name === 'formed')
-    return refuse(
-      envelope,
-      'wrong_phase',
-      'the cohort is formed: its address needs every member. Update your DIDs away from it first',
-    );
+  if (state.phase.name === 'formed') return decideLeaving(state, state.phase.beacon, envelope, member);
   const events: CohortEvent[] = [{ type: 'seats_dropped', participant_pubkeys: [member], reason: 'left' }];
   if (state.phase.name === 'confirming') events.push({ type: 'set_failed' });
   return accept(events, reply(envelope, { type: 'ack', body: { accepted: 'leave' } }));

@@ -1,10 +1,11 @@
 import { DUST_SATS } from '../bitcoin/index.ts';
-import type { SignalStatus } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { ChainTx, ChainView, Decision, Effect, Env } from './inputs.ts';
-import { CONFIRMATIONS_FINAL, endAttempt, ownTransactions, tell, tellEnded } from './rounds.ts';
-import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen, SignalStep, SignedSpend } from './state.ts';
+import { raiseFee } from './ladder.ts';
+import { CONFIRMATIONS_FINAL, endAttempt, ownTransactions, tellEnded } from './rounds.ts';
+import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen, SignedSpend } from './state.ts';
+import { tellStatus } from './status.ts';
 
 /** Reorganizations deeper than this are not looked for. */
 export const WATCH_DEPTH = 144;
@@ -159,28 +160,6 @@ function otherStep(signal: Signal, chain: ChainView): ChainTx | undefined {
   });
 }
 
-/** The cheapest complete transaction of a signal that pays more than the one that was sent. */
-export const higherStep = (signal: Signal): SignalStep | undefined =>
-  signal.steps
-    .filter(step => step.hex !== null && step.fee_sats > signal.fee_sats)
-    .sort((a, b) => a.fee_sats - b.fee_sats)[0];
-
-/** Sends another transaction of the same signal in the place of the one that was sent. */
-export function sendInstead(
-  state: CohortState,
-  beacon: Beacon,
-  signal: Signal,
-  { txid, hex, session_id }: SignalStep,
-  height: number | null,
-): Decision {
-  return accept(
-    [{ type: 'signal_switched', was: signal.txid, txid, hex: hex!, height }],
-    { type: 'settle_broadcast', txid: signal.txid },
-    { type: 'broadcast', txid, hex: hex! },
-    ...tellStatus(state, beacon, { ...signal, session_id, txid, hex: hex! }, { status: 'broadcast' }),
-  );
-}
-
 /** A spend that is six deep needs sending no more. */
 function settleSpends(beacon: Beacon, chain: ChainView): Decision {
   const isDeep = ({ transaction, isFinal }: SignedSpend): boolean => {
@@ -194,17 +173,6 @@ function settleSpends(beacon: Beacon, chain: ChainView): Decision {
     type: 'settle_broadcast',
     txid,
   });
-}
-
-/** What lingers is replaced by its next step, after as many blocks as the advert says. */
-function raiseFee(state: CohortState, beacon: Beacon, chain: ChainView): Decision {
-  const { fee_ladder } = state.advert.terms;
-  const { round } = beacon;
-  const signal = beacon.signals.at(-1);
-  if (!fee_ladder || !signal || round?.stage.name !== 'announced' || 'height' in signal.seen) return nothing;
-  if (signal.sent_at_height === null || chain.tip.height - signal.sent_at_height < fee_ladder.blocks) return nothing;
-  const next = higherStep(signal);
-  return next ? sendInstead(state, beacon, signal, next, chain.tip.height) : nothing;
 }
 
 const isBuried = (signal: Signal, chain: ChainView): boolean =>
@@ -224,25 +192,6 @@ function look(signal: Signal, chain: ChainView): SignalSeen | null {
 const sameSight = (a: SignalSeen, b: SignalSeen): boolean =>
   (a.status === b.status || (a.status === 'broadcast' && b.status === 'reorged')) &&
   ('block_hash' in a ? a.block_hash : null) === ('block_hash' in b ? b.block_hash : null);
-
-export function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, seen: SignalSeen): Effect[] {
-  if (seen.status === 'completed') return [];
-  const mined = 'height' in seen;
-  const body: SignalStatus = {
-    session_id: signal.session_id,
-    beacon_address: beacon.address,
-    status: seen.status,
-    txid: signal.txid,
-    transactions: signal.steps.flatMap(step => {
-      const hex = step.txid === signal.txid ? signal.hex : step.hex;
-      return hex !== null && step.session_id === signal.session_id ? [hex] : [];
-    }),
-    block_hash: mined ? seen.block_hash : null,
-    height: mined ? seen.height : null,
-    confirmations: mined ? seen.confirmations : 0,
-  };
-  return tell(state, beacon.participant_pubkeys, { type: 'signal_status', body }, signal.session_id);
-}
 
 /** Spends that are not ours, and deposits that look like signals to some resolvers. */
 function lookForStrangers(beacon: Beacon, chain: ChainView): Decision {

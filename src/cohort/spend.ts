@@ -20,6 +20,7 @@ interface Plan {
  * first, and what was signed for it stays open until the chain settles it.
  */
 export function decideStartSpend(state: CohortState, beacon: Beacon, asked: Asked, env: Env): Decision {
+  if (beacon.keys_deleted.size > 0) return { drop: 'members have deleted their cohort keys: nothing can be signed' };
   if (beacon.spend) return { drop: `a ${beacon.spend.purpose} is being signed already` };
   const plan = planOf(state, beacon, asked, env);
   if (typeof plan === 'string') return { drop: plan };

@@ -1,5 +1,5 @@
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { Envelope, RejectionCode, SeatProof, SpendPurpose, Terms } from '../messages/index.ts';
+import type { Envelope, RejectionCode, SeatProof, SpendPurpose, SuccessionStage, Terms } from '../messages/index.ts';
 
 /** One cohort as its aggregator knows it: the fold of its log. `evolve` owns the maps in here; nobody else changes them. */
 export interface CohortState {
@@ -93,6 +93,36 @@ export interface Beacon {
   /** When members were last asked for updates and none had any. */
   last_opportunity_at: number;
   alarms: Map<string, Alarm>;
+  /** Members that want to go, or that the operator holds for gone, by cohort key. */
+  departures: Map<string, 'leaving' | 'gone'>;
+  /** Set when the cohort is to end. */
+  succession: Succession | null;
+  /** Members that have deleted their cohort keys: nothing can be signed any more. */
+  keys_deleted: Set<string>;
+  /** How often members were told of departures and succession. */
+  statuses_told: number;
+}
+
+/** The end of a cohort, and what comes after it. */
+export interface Succession {
+  /** Null where no cohort follows. */
+  successor: Successor | null;
+  /** When the last signal goes out, also without the updates of those who have sent none. */
+  deadline: number;
+  /** The operator's words. */
+  text: string;
+  /** The stage that members were told last. */
+  stage: SuccessionStage;
+}
+
+export interface Successor {
+  /** Id of the advert event that it began with. */
+  cohort: string;
+  terms_hash: string;
+  /** Where members find its advert: a `nostr+btcr2://` string. */
+  link: string;
+  /** Null until it is formed. */
+  beacon_address: string | null;
 }
 
 export interface Alarm {

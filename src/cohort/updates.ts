@@ -31,6 +31,12 @@ export function decideUpdate(
     return refuse(envelope, 'wrong_member', 'this transport key belongs to another member', 'body.participant_pk');
   if (state.advert.terms.flow === 'pull')
     return refuse(envelope, 'wrong_phase', 'this advert asks for updates: answer its next opportunity');
+  if (beacon.keys_deleted.size > 0)
+    return refuse(
+      envelope,
+      'wrong_phase',
+      'members have deleted their cohort keys: this beacon announces nothing more',
+    );
   const judged = judgeSubmission(beacon, member, body);
   if ('refusal' in judged) {
     const [code, text, at] = judged.refusal;

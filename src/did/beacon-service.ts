@@ -37,6 +37,10 @@ export function beaconServices(document: DidDocument, { legacy = false } = {}): 
   });
 }
 
+/** The addresses of those beacons. A document may write one in capitals (BIP-173), and it is the same address. */
+export const beaconAddresses = (document: DidDocument): string[] =>
+  beaconServices(document).map(({ address }) => (/^(?:bc|tb|bcrt)1/i.test(address) ? address.toLowerCase() : address));
+
 /** The type that a former name stands for; undefined for any other text. */
 export const formerType = (name: string): BeaconType | undefined =>
   Object.hasOwn(FORMER_TYPES, name) ? FORMER_TYPES[name] : undefined;

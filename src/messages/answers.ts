@@ -35,6 +35,7 @@ export const ack = z.discriminatedUnion('accepted', [
   }),
   z.strictObject({ accepted: z.literal('rebind'), counter: z.int().min(1) }),
   z.strictObject({ accepted: z.literal('leave') }),
+  z.strictObject({ accepted: z.literal('key_deleted') }),
 ]);
 export type Ack = z.infer<typeof ack>;
 

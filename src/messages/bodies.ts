@@ -13,6 +13,7 @@ import { proofRequest, proofs } from './proofs.ts';
 import { roundAborted } from './round-aborted.ts';
 import { signalStatus } from './signal-status.ts';
 import { authorizeSpendRequest, spendStatus } from './spend.ts';
+import { cohortStatus, keyDeleted } from './succession.ts';
 
 /** Every directed message by its type. Who may send it is said beside: P a participant, A the aggregator. */
 export const BODIES = {
@@ -40,6 +41,8 @@ export const BODIES = {
   proofs, // A
   rebind, // P
   leave, // P
+  key_deleted: keyDeleted, // P
+  cohort_status: cohortStatus, // A
   ack, // A
   rejection, // A
 } as const;

@@ -24,4 +24,5 @@ export {
   type SpendStatus,
 } from './spend.ts';
 export * from './statements.ts';
+export { type CohortStatus, type KeyDeleted, SUCCESSION_STAGES, type SuccessionStage } from './succession.ts';
 export { readTerms, type Scheme, type Terms, termsHash, termsSchema } from './terms.ts';

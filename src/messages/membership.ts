@@ -10,6 +10,6 @@ export const rebind = z.strictObject({
 });
 export type Rebind = z.infer<typeof rebind>;
 
-/** P → A: gives back a seat before the cohort is formed. */
+/** P → A: gives back a seat before the cohort is formed; afterwards it only says that the member wants to go. */
 export const leave = z.strictObject({ participant_pk: compressedKey, reason: plainText(500) });
 export type Leave = z.infer<typeof leave>;

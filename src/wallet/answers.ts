@@ -30,9 +30,12 @@ export function decideAck(state: WalletState, membership: Membership, asked: Ask
     case 'opt_in':
       return membership.phase.name === 'asked' ? { events: [{ type: 'seated', cohort }], effects: [] } : nothing;
     case 'leave':
-      if (asked?.slot !== 'leave' || beacon) return { drop: 'nobody asked to leave' };
+      if (asked?.slot !== 'leave') return { drop: 'nobody asked to leave' };
+      // A cohort that stands needs its signature on: there it was only a word.
+      if (beacon) return { events: [{ type: 'leaving_told', cohort }], effects: [] };
       return { events: [{ type: 'membership_ended', cohort, reason: 'left' }], effects: [] };
     case 'rebind':
+    case 'key_deleted':
       return nothing;
     case 'did_update': {
       const { did, announcement } = body;
@@ -115,7 +118,7 @@ export function decideProofs(
   const { did } = body;
   if (!state.dids.has(did) && !beacon.registrations.has(did)) return { drop: 'proofs for a DID of somebody else' };
   const bad = badEvidence(state, membership, did, body.signals);
-  if (bad && membership.phase.name === 'restored') return keepGood(state, membership, beacon, body, bad);
+  if (bad && membership.phase.name !== 'ready') return keepGood(state, membership, beacon, body, bad);
   if (bad) return { refuse: `the evidence that was asked for is wrong: ${bad}` };
   const kept = { events: keep(cohort, beacon, did, body.signals), effects: [] };
   const held = beacon.held_request;

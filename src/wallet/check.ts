@@ -46,7 +46,8 @@ export type VetoCode =
   | 'wrong_announcement'
   | 'version_locked'
   | 'destination_not_agreed'
-  | 'nothing_to_cancel';
+  | 'nothing_to_cancel'
+  | 'key_deleted';
 
 export type Check =
   | { ok: true; facts: SessionFacts; evidence: Evidence }

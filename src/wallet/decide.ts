@@ -1,7 +1,7 @@
 import { addressToScript } from '../bitcoin/index.ts';
 import type { Network } from '../bitcoin/network.ts';
 import { toHex } from '../crypto/index.ts';
-import { announcementOf, beaconServices, type DidDocument } from '../did/index.ts';
+import { announcementOf, beaconAddresses } from '../did/index.ts';
 import type { Envelope } from '../messages/index.ts';
 import { decideAck, decideProofs, decideRejection } from './answers.ts';
 import { blindEffect, unblindEnvelope } from './blind.ts';
@@ -27,6 +27,7 @@ import {
 import { decideOwnLook, ownSignalProblem } from './singleton.ts';
 import { decideSpendRequest, decideSpendStatus } from './spend.ts';
 import { type Asked, beaconOf, type MemberBeacon, type Membership, provenBeaconOf, type WalletState } from './state.ts';
+import { decideCohortStatus, decideLeave, decideRetire, refuseToSign } from './succession.ts';
 
 /** What follows from one input, as facts to store and effects to carry out. Pure, as the cohort's `decide`. */
 export function decide(state: WalletState, input: Input, env: Env): Decision {
@@ -70,7 +71,7 @@ function decideOpen(state: WalletState, input: Input, env: Env): Decision {
 function addDid(state: WalletState, input: Extract<Input, { type: 'add_did' }>): Decision {
   if (state.dids.has(input.did)) return { refuse: `the wallet holds ${input.did} already` };
   const { did, name, network, public_key, genesis } = input;
-  const names = namesOf(input.document);
+  const names = beaconAddresses(input.document);
   return { events: [{ type: 'did_created', did, name, network, public_key, genesis, names }], effects: [] };
 }
 
@@ -78,7 +79,7 @@ function addDid(state: WalletState, input: Extract<Input, { type: 'add_did' }>):
 function restoreDid(state: WalletState, input: Extract<Input, { type: 'restore_did' }>): Decision {
   if (state.dids.has(input.did)) return { refuse: `the wallet holds ${input.did} already` };
   const { did, name, network, public_key, genesis, updates } = input;
-  const names = [...new Set(input.documents.flatMap(namesOf))];
+  const names = [...new Set(input.documents.flatMap(beaconAddresses))];
   return { events: [{ type: 'did_restored', did, name, network, public_key, genesis, names, updates }], effects: [] };
 }
 
@@ -101,10 +102,6 @@ function restoreCohort(state: WalletState, input: Extract<Input, { type: 'restor
   if (state.cohorts.has(input.cohort)) return { refuse: `the wallet is in cohort ${input.cohort} already` };
   return { events: [{ ...input, type: 'cohort_restored' }], effects: [] };
 }
-
-/** Beacon addresses of a document. A document may write one in capitals (BIP-173), and it is the same address. */
-const namesOf = (document: DidDocument): string[] =>
-  beaconServices(document).map(({ address }) => (/^(?:bc|tb|bcrt)1/i.test(address) ? address.toLowerCase() : address));
 
 /** One version, one update, for ever: another one may replace it only while no round has frozen it. */
 function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_update' }>, env: Env): Decision {
@@ -135,7 +132,7 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
     if (membership.terms.flow === 'pull') continue;
     effects.push(sendUpdate(membership, beacon, did, { update, bare, announcement, version }));
   }
-  const names = namesOf(input.document);
+  const names = beaconAddresses(input.document);
   const signed = { type: 'update_signed' as const, did, version, announcement, update, names, cohorts };
   return {
     events: [{ ...signed, ...(own_signal ? { own_signal } : {}), ...(bare ? { bare } : {}) }],
@@ -164,15 +161,11 @@ type InCohort = Exclude<
 function decideInCohort(state: WalletState, membership: Membership, input: InCohort, env: Env): Decision {
   const { cohort } = membership;
   if (input.type === 'set_signed') return decideSetSigned(membership, input.sig);
-  if (input.type === 'leave') {
-    if (['ready', 'restored', 'ended'].includes(membership.phase.name))
-      return { refuse: `there is no seat to give back: the membership is ${membership.phase.name}` };
-    const body = { participant_pk: membership.participant_pk, reason: input.reason };
-    return { events: [], effects: [{ type: 'send', cohort, message: { type: 'leave', body }, slot: 'leave' }] };
-  }
+  if (input.type === 'leave') return decideLeave(membership, input);
   if (input.type === 'rebind') return decideRebind(state, membership, input);
-  if (membership.phase.name === 'restored' && input.type === 'look')
-    return decideLook(state, membership, membership.phase.beacon, env);
+  const { phase } = membership;
+  if ((phase.name === 'restored' || phase.name === 'retired') && input.type === 'look')
+    return decideLook(state, membership, phase.beacon, env);
   if (input.type === 'restore_evidence') return restoreEvidence(state, membership, input.kept);
   const beacon = beaconOf(membership);
   if (!beacon) return { refuse: `the cohort is not ready: it is ${membership.phase.name}` };
@@ -187,6 +180,8 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
       return decideNonceLost(cohort, beacon, input.session_id);
     case 'signed':
       return decideSigned(state, membership, beacon, input.session_id, input.sig);
+    case 'retire':
+      return decideRetire(state, membership, beacon, input, env);
     case 'agree_release':
       return agreeRelease(membership, input.to);
     case 'look':
@@ -284,7 +279,10 @@ function decideFrom(
   asked: Asked | null,
   env: Env,
 ): Decision {
-  if (membership.phase.name === 'restored') return decideRestored(state, membership, envelope, asked, env);
+  const proven = provenBeaconOf(membership);
+  if (proven && envelope.type === 'cohort_status') return decideCohortStatus(membership, proven, envelope.body);
+  if (membership.phase.name === 'restored' || membership.phase.name === 'retired')
+    return decideProofsOnly(state, membership, envelope, asked, env);
   switch (envelope.type) {
     case 'ack':
       return decideAck(state, membership, asked, envelope.body);
@@ -338,7 +336,7 @@ function decideFrom(
 }
 
 /** What a wallet without its cohort key has to say to: proofs, and why there are none. Its seat is silent otherwise. */
-function decideRestored(
+function decideProofsOnly(
   state: WalletState,
   membership: Membership,
   envelope: Envelope,
@@ -351,7 +349,10 @@ function decideRestored(
     return afterLook(state, membership, beacon, env, (now, member, at) =>
       decideProofs(now, member, at, envelope.body, env),
     );
-  return { drop: `${envelope.type}: this wallet was restored without the cohort key` };
+  if (membership.phase.name === 'restored')
+    return { drop: `${envelope.type}: this wallet was restored without the cohort key` };
+  if (envelope.type === 'ack') return decideAck(state, membership, asked, envelope.body);
+  return refuseToSign(membership.cohort, envelope) ?? { drop: `${envelope.type}: the cohort key was deleted` };
 }
 
 /**

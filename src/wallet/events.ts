@@ -1,6 +1,6 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { AuthorizeBeaconSignalRequest, SignalEvidence } from '../messages/index.ts';
+import type { AuthorizeBeaconSignalRequest, CohortStatus, SignalEvidence } from '../messages/index.ts';
 import type { Blame } from './blame.ts';
 import type {
   Agreement,
@@ -114,6 +114,11 @@ export type WalletEvent =
   | { type: 'restored' }
   | { type: 'doubt_dated'; address: string; height: number }
   | { type: 'doubt_settled'; address: string; by: 'chain' | 'owner' }
+  | { type: 'status_told'; cohort: string; status: CohortStatus }
+  /** The aggregator knows that this member wants to go. */
+  | { type: 'leaving_told'; cohort: string }
+  /** Nothing is signed for the cohort any more; its key is deleted next. */
+  | { type: 'retired'; cohort: string }
   | { type: 'abort_told'; cohort: string; round: number; reason: string; text: string; blame?: Blame[] };
 
 /** An event with the Unix second at which it was stored. */

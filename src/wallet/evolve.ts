@@ -147,6 +147,8 @@ export function evolve(state: WalletState, event: Event): WalletState {
         return withPhase(state, event.cohort, phase =>
           phase.name === 'ready' ? { ...phase, beacon: { ...phase.beacon, release: event.to } } : phase,
         );
+      if (event.type === 'status_told' || event.type === 'leaving_told' || event.type === 'retired')
+        return withPhase(state, event.cohort, phase => standing(phase, event));
       if (event.type === 'request_held')
         return withHeld(state, event.cohort, beacon, { body: event.body, in_reply_to: event.in_reply_to });
       const next = evolveBeacon(state, beacon, event);
@@ -297,8 +299,23 @@ const newBeacon = (set: Omit<ProposedSet, 'attempt'>): Omit<MemberBeacon, 'signa
   sessions: new Map(),
   opportunities: new Map(),
   release: null,
+  status: null,
+  leaving: false,
   held_request: null,
 });
+
+/** Where a membership stands on its way out. */
+function standing(phase: MemberPhase, event: Of<'status_told' | 'leaving_told' | 'retired'>): MemberPhase {
+  if (!('beacon' in phase)) return phase;
+  switch (event.type) {
+    case 'status_told':
+      return { ...phase, beacon: { ...phase.beacon, status: event.status } };
+    case 'leaving_told':
+      return { ...phase, beacon: { ...phase.beacon, leaving: true } };
+    case 'retired':
+      return { name: 'retired', beacon: { ...phase.beacon, held_request: null } };
+  }
+}
 
 type Outside =
   | 'restored'
@@ -322,7 +339,10 @@ type Outside =
   | 'membership_ended'
   | 'abort_told'
   | 'request_held'
-  | 'release_agreed';
+  | 'release_agreed'
+  | 'status_told'
+  | 'leaving_told'
+  | 'retired';
 
 function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<Event, { type: Outside }>): WalletState {
   switch (event.type) {

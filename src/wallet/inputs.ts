@@ -73,7 +73,10 @@ export type Input =
       /** Send its hash alone. */
       bare?: boolean;
     }
-  | { type: 'leave'; cohort: string; reason: string }
+  /** `listing`: own DIDs whose document on the chain lists the beacon; `force`: all the same. */
+  | { type: 'leave'; cohort: string; reason: string; listing?: string[]; force?: boolean }
+  /** The cohort key is to be deleted; `abandon`: with the money that only it can move. */
+  | { type: 'retire'; cohort: string; listing: string[]; abandon: boolean }
   /** A new transport key, that the cohort key signed for. */
   | { type: 'rebind'; cohort: string; transport: string; counter: number; sig: string }
   /** The person agrees that the money of a beacon goes to an address when it is given up; null takes that back. */

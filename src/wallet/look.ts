@@ -5,7 +5,6 @@ import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { askProofs } from './rounds.ts';
 import {
-  beaconOf,
   concernedDids,
   type HeldOwnSignal,
   type HeldSignal,
@@ -13,6 +12,7 @@ import {
   type MemberSession,
   type Membership,
   ownSignals,
+  provenBeaconOf,
   type UpdateState,
   type WalletState,
 } from './state.ts';
@@ -152,7 +152,7 @@ function witnessesOf(state: WalletState, look: Look): Map<string, Witness[]> {
     else witnesses.set(announcement, [witness]);
   };
   for (const membership of state.cohorts.values()) {
-    const beacon = beaconOf(membership);
+    const beacon = provenBeaconOf(membership);
     const here = 'cohort' in look && look.cohort === membership.cohort ? look : null;
     for (const session of beacon?.sessions.values() ?? []) {
       const sight = here ? here.seen.get(session.signal_bytes) : beacon?.signals.get(session.signal_bytes)?.seen;

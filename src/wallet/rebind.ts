@@ -9,6 +9,7 @@ export function decideRebind(
   { transport, counter, sig }: Extract<Input, { type: 'rebind' }>,
 ): Decision {
   const { cohort, participant_pk, phase } = membership;
+  if (phase.name === 'retired') return { refuse: 'the cohort key was deleted: nothing else can prove the seat' };
   if (phase.name === 'ended') return { refuse: `there is no seat to keep: the membership is ${phase.name}` };
   for (const known of state.cohorts.values())
     if (known.transport === transport || known.rebinding?.transport === transport)

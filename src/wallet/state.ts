@@ -1,6 +1,13 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { AuthorizeBeaconSignalRequest, Scheme, SignalEvidence, SpendPurpose, Terms } from '../messages/index.ts';
+import type {
+  AuthorizeBeaconSignalRequest,
+  CohortStatus,
+  Scheme,
+  SignalEvidence,
+  SpendPurpose,
+  Terms,
+} from '../messages/index.ts';
 import type { SmtProof } from '../smt/index.ts';
 import type { Blame } from './blame.ts';
 
@@ -130,6 +137,8 @@ export type MemberPhase =
   | { name: 'ready'; beacon: MemberBeacon }
   /** Put back without its cohort key, which nothing restores: it fetches and checks proofs, and signs nothing. */
   | { name: 'restored'; beacon: MemberBeacon }
+  /** Its cohort key was deleted: it fetches and checks proofs, and signs nothing. */
+  | { name: 'retired'; beacon: MemberBeacon }
   | { name: 'ended'; reason: string };
 
 export interface ProposedSet {
@@ -151,6 +160,10 @@ export interface MemberBeacon extends Omit<ProposedSet, 'attempt'> {
   opportunities: Map<string, Opportunity>;
   /** Where the person agreed that the money of this beacon may go when it is given up: an address. */
   release: string | null;
+  /** What the aggregator last said of members that go and of the cohort's end; null while it said nothing. */
+  status: CohortStatus | null;
+  /** This member said that it wants to go. */
+  leaving: boolean;
   /** A request that waits for proofs of DIDs that it did not bring. */
   held_request: { body: AuthorizeBeaconSignalRequest; in_reply_to: string } | null;
 }
@@ -230,9 +243,11 @@ export const emptyWallet = (): WalletState => ({
 export const beaconOf = (membership: Membership): MemberBeacon | null =>
   membership.phase.name === 'ready' ? membership.phase.beacon : null;
 
-/** The beacon of a cohort whose proofs concern this wallet, whether it can still sign for it or was restored. */
+/** The beacon of a cohort whose proofs concern this wallet, whether it can still sign for it or not. */
 export const provenBeaconOf = (membership: Membership): MemberBeacon | null =>
-  membership.phase.name === 'restored' ? membership.phase.beacon : beaconOf(membership);
+  membership.phase.name === 'restored' || membership.phase.name === 'retired'
+    ? membership.phase.beacon
+    : beaconOf(membership);
 
 /** Own DIDs that need evidence of every signal of the beacon: registered there, or naming its address in any version. */
 export function concernedDids(state: WalletState, beacon: MemberBeacon): string[] {

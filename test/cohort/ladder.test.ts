@@ -1,7 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { parseTx, verifySignal } from '../../src/bitcoin/index.ts';
 import type { SignalStatus, Terms } from '../../src/messages/index.ts';
-import { type Cohort, deliver, fund, register, sentOf, signalSent, silent, typesOf, update } from './driver.ts';
+import {
+  type Cohort,
+  deliver,
+  fund,
+  register,
+  sentOf,
+  sessionOpen,
+  signalSent,
+  silent,
+  typesOf,
+  update,
+} from './driver.ts';
 import { addService, updateOf } from './members.ts';
 
 const LADDER: Partial<Terms> = { fee_ladder: { steps: 4, factor: 2, blocks: 3 }, fee_cap: 2_000 };
@@ -128,6 +139,23 @@ describe('a fee ladder', () => {
     expect(cohort.beacon.round).toBeNull();
   });
 
+  test('stays that of the attempt that every member signed, though one before made the same transactions', async () => {
+    const { cohort } = await sessionOpen(LADDER);
+    const eve = cohort.members[2]!;
+    deliver(cohort, silent(eve, 'aggregated_nonce'));
+    cohort.wait(600);
+    cohort.mail = [];
+    cohort.wait(60);
+    cohort.broadcasts = false;
+    deliver(cohort);
+    const { session_id, attempt, steps } = onlySignal(cohort);
+    expect(attempt).toBe(2);
+    expect(steps.map(step => step.attempt)).toEqual([1, 1, 1, 1, 2, 2, 2, 2]);
+    const outcome = cohort.mine(3);
+    expect(onlySignal(cohort)).toMatchObject({ session_id, attempt, txid: steps[1]!.txid });
+    expect(statuses(outcome)[0]).toMatchObject({ session_id, transactions: steps.slice(4).map(step => step.hex) });
+  });
+
   test('what a reorganization takes away has its time again', async () => {
     const { cohort } = await signalSent(LADDER);
     cohort.mine(2);
@@ -139,6 +167,78 @@ describe('a fee ladder', () => {
     expect(onlySignal(cohort).txid).toBe(txid);
     cohort.mine(1);
     expect(onlySignal(cohort).fee_sats).toBe(616);
+  });
+});
+
+// fault 31
+describe('a signal of a closed round that a reorganization took out', () => {
+  async function takenOut() {
+    const made = await signalSent(LADDER);
+    const { cohort } = made;
+    cohort.mine(6);
+    expect(cohort.beacon.round).toBeNull();
+    const signal = onlySignal(cohort);
+    cohort.chain.undo(6, 'gone');
+    cohort.broadcasts = false;
+    const outcome = cohort.advance();
+    expect(outcome.effects).toContainEqual({ type: 'broadcast', txid: signal.txid, hex: signal.hex });
+    return { ...made, signal };
+  }
+
+  async function ends(cohort: Cohort) {
+    cohort.chain.submit(onlySignal(cohort).hex);
+    cohort.mine(6);
+    expect(onlySignal(cohort).seen.status).toBe('final');
+    expect([cohort.beacon.round, cohort.beacon.alarms.size]).toEqual([null, 0]);
+    cohort.expectRestartable();
+  }
+
+  test('climbs at once where the node finds it too cheap now, to its end', async () => {
+    const { cohort, signal } = await takenOut();
+    for (const [i, { txid }] of signal.steps.slice(0, 3).entries()) {
+      const outcome = cohort.give({ type: 'broadcast_refused', txid, reason: 'min relay fee not met', cheap: true });
+      expect(typesOf(outcome)).toEqual(['signal_switched']);
+      const { txid: next, hex } = signal.steps[i + 1]!;
+      expect(outcome.effects).toContainEqual({ type: 'broadcast', txid: next, hex });
+    }
+    await ends(cohort);
+  });
+
+  test('climbs when it lingers', async () => {
+    const { cohort, signal } = await takenOut();
+    cohort.mine(2);
+    expect(onlySignal(cohort).txid).toBe(signal.txid);
+    cohort.mine(1);
+    expect(onlySignal(cohort)).toMatchObject({ txid: signal.steps[1]!.txid, fee_sats: 616 });
+    await ends(cohort);
+  });
+
+  test('does not climb for an answer that comes late, when it is in a block', async () => {
+    const { cohort } = await signalSent(LADDER);
+    cohort.mine(6);
+    const { txid } = onlySignal(cohort);
+    const outcome = cohort.give({ type: 'broadcast_refused', txid, reason: 'min relay fee not met', cheap: true });
+    expect(outcome.effects.some(effect => effect.type === 'broadcast')).toBe(false);
+    expect(onlySignal(cohort).txid).toBe(txid);
+  });
+
+  test('climbs before the next one does, which spends its change', async () => {
+    const { cohort, ada } = await signalSent(LADDER);
+    cohort.mine(6);
+    const next = register(cohort, ada, 'next');
+    cohort.tell(ada, update(cohort, ada, next.did, await updateOf(next, addService('next'))));
+    deliver(cohort);
+    const [first, second] = cohort.beacon.signals;
+    cohort.chain.evict(second!.txid);
+    cohort.chain.undo(6, 'gone');
+    cohort.broadcasts = false;
+    cohort.advance();
+    const fees = () => cohort.beacon.signals.map(signal => signal.fee_sats);
+    expect(fees()).toEqual([first!.fee_sats, second!.fee_sats]);
+    for (const step of first!.steps.slice(1)) {
+      cohort.mine(3);
+      expect(fees()).toEqual([step.fee_sats, second!.fee_sats]);
+    }
   });
 });
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { parseTx } from '../../src/bitcoin/index.ts';
 import type { Daemon } from '../../src/daemon.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
@@ -16,6 +17,8 @@ let wallets: Wallet[] = [];
 let world: { dir: string; node: Regtest; relays: string[] };
 let cohort: string;
 let did: string;
+/** Complete transactions that the first wallet was told, in the order in which they came. */
+let told: string[];
 const dir = tempDir();
 const LINGERS = 2;
 /** 1, 2, 4 and 8 sat/vB: on a chain without fee history the first step is the least that nodes relay by default. */
@@ -49,6 +52,10 @@ async function begin(name: string, args: readonly string[] = []): Promise<void> 
   aggregator = await start();
   wallets = [await startWallet(world, 'alexis'), await startWallet(world, 'bilal')];
   const gathered = await gather(aggregator, wallets);
+  told = [];
+  wallets[0]!.onEvent(event => {
+    if (event.type === 'transactions_told') told.push(...event.transactions);
+  });
   ({ cohort } = gathered);
   await deposit(node, gathered.address);
   did = await newDid(wallets[0]!, cohort);
@@ -103,6 +110,72 @@ async function confirms(number: number, txid: string, version: string): Promise<
   );
   expect((await aggregator!.api.cohortShow({ cohort })).alarms).toEqual([]);
 }
+
+test('a step that no block takes is followed by the next: by the daemon, and with the daemon stopped by a member alone', {
+  timeout: 240_000,
+}, async () => {
+  await begin('lingers');
+  const number = await announce();
+  await climbs(number, LADDER[0]!);
+  await passOver(LINGERS);
+  const second = await climbs(number, LADDER[1]!);
+  const steps = told.map(hex => parseTx(hex).txid);
+  expect(steps.indexOf(second)).toBe(1);
+  const isSeen = () => wallets.every(wallet => wallet.status().cohorts[0]!.signals.some(({ txid }) => txid === second));
+  await until('every member sees it', isSeen, 60_000);
+
+  await aggregator!.stop();
+  aggregator = undefined;
+  // Members count from the block at which they first saw it wait, and leave the aggregator some time.
+  const third = await until(
+    'a member sends a higher step',
+    async () => {
+      const higher = (await waiting()).find(txid => steps.indexOf(txid) > 1);
+      if (higher !== undefined) return higher;
+      await passOver(1);
+      await new Promise(resolve => setTimeout(resolve, 500));
+      return undefined;
+    },
+    60_000,
+  );
+  expect(await isWaiting(second)).toBe(false);
+  aggregator = await start();
+  await confirms(number, third, '2');
+});
+
+test('a reorganization mines another step than the one that the next round spent: the same bytes go out on its change', {
+  timeout: 240_000,
+}, async () => {
+  await begin('other-step');
+  const first = await announce();
+  const spent = await climbs(first, LADDER[0]!);
+  await confirms(first, spent, '2');
+  const [, , higher] = told;
+
+  const second = await announce();
+  const child = await climbs(second, LADDER[0]!);
+  const before = await round(second);
+  expect(before.outpoint).toMatchObject({ txid: spent });
+  const tip = z.number().parse(await node.rpc('getblockcount'));
+  const hash = z.string().parse(await node.rpc('getblockhash', [tip - 5]));
+  await node.invalidateBlock(hash);
+  await until('it waits again', () => isWaiting(spent), 60_000);
+  const other = z.string().parse(await node.rpc('sendrawtransaction', [higher!]));
+  expect([await isWaiting(spent), await isWaiting(child)]).toEqual([false, false]);
+  // The branch that wins is longer than the one that lost.
+  await node.mine(7);
+  const moved = await until(
+    'the round moves to the change of the other step',
+    async () => {
+      const now = await round(second);
+      return now.outpoint?.txid === other && now.txid !== null && (await isWaiting(now.txid)) && now;
+    },
+    60_000,
+  );
+  expect(moved).toMatchObject({ signal_bytes: before.signal_bytes, announcements: before.announcements });
+  await confirms(second, moved.txid!, '3');
+  expect(await round(first)).toMatchObject({ txid: other, stage: 'closed' });
+});
 
 test('a node that relays from 3 sat/vB: what it refuses is followed by the next steps at once', {
   timeout: 240_000,

@@ -115,6 +115,19 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
   proofs: { beacon_address: address, did, signals: [signal, { ...signal, txid: null, height: null }] },
   rebind: { participant_pk: keyOf('ada'), transport_key: xOnlyOfName('ada'), counter: 1, sig },
   leave: { participant_pk: keyOf('ada'), reason: 'moving away' },
+  key_deleted: { participant_pk: keyOf('ada'), beacon_address: address },
+  cohort_status: {
+    beacon_address: address,
+    number: 1,
+    leaving: [keyOf('ada')],
+    gone: [],
+    succession: {
+      stage: 'updating',
+      deadline: 1_900_000_000,
+      successor: { terms_hash: hash('terms'), link: 'nostr+btcr2://eyJ2IjoxfQ', beacon_address: address },
+    },
+    text: 'this cohort ends',
+  },
   ack: { accepted: 'did_registration', did, index: hash('index'), proven: true, signals: [signal] },
   rejection: { code: 'wrong_phase', text: 'not now', field: 'body.attempt' },
 };

@@ -9,6 +9,7 @@ import {
   documentOfGenesis,
   genesisDocument,
   jcs,
+  type Patch,
 } from '../../src/did/index.ts';
 import { type Envelope, registrationStatement, type Terms } from '../../src/messages/index.ts';
 import { type Advert, didOfIdentity, readAdvert, signAdvert } from '../../src/nostr/advert.ts';
@@ -180,9 +181,14 @@ export function register(scene: Scene, wallet: Wallet, controller: Owned): void 
   expect(wallet.beacon(cohort).registrations.get(did)?.name).toBe('held');
 }
 
-export async function submit(scene: Scene, wallet: Wallet, controller: Owned, bare = false) {
+export async function submit(
+  scene: Scene,
+  wallet: Wallet,
+  controller: Owned,
+  { bare = false, patch = addService('site') }: { bare?: boolean; patch?: Patch } = {},
+) {
   const { did, document } = controller;
-  const update = await updateOf(controller, addService('site'));
+  const update = await updateOf(controller, patch);
   wallet.feed({ type: 'submit_update', did, update, document, cohorts: [scene.cohort], ...(bare ? { bare } : {}) });
   return update;
 }

@@ -1,5 +1,5 @@
 import { curve } from '#curve';
-import { createMusig, readSignalPsbt, signalSighash } from '../../src/bitcoin/index.ts';
+import { createMusig, readSignalPsbt, scriptToAddress, signalSighash } from '../../src/bitcoin/index.ts';
 import type { CohortState } from '../../src/cohort/index.ts';
 import { signalEntries } from '../../src/cohort/leaves.ts';
 import { type Bytes, fromHex, sha256, toHex, utf8 } from '../../src/crypto/index.ts';
@@ -210,7 +210,7 @@ async function pullCas(): Promise<{ scene: Scene; json: Json }> {
   register(scene, bob, two);
   register(scene, bob, three);
   const whole = await submit(scene, ada, one);
-  const bare = await submit(scene, bob, two, true);
+  const bare = await submit(scene, bob, two, { bare: true });
   scene.aggregator.feed({ type: 'open_round' });
   deliver(scene);
   mine(scene, 6);
@@ -392,6 +392,52 @@ async function spends(): Promise<{ scene: Scene; json: Json }> {
   };
 }
 
+/** A cohort whose one member wants to go, and that ends: its DID takes the beacon out, the money moves, the keys go. */
+async function ends(): Promise<{ scene: Scene; json: Json }> {
+  const offer = await newOffer('vectors-ends');
+  const next = await newOffer('vectors-ends-successor');
+  const scene = newScene(offer, ['ada', 'bob']);
+  const { cohort, world, aggregator } = scene;
+  const [ada, bob] = scene.wallets as [Wallet, Wallet];
+  form(scene);
+  const one = newOwned(scene, ada, 'one');
+  register(scene, ada, one);
+  bob.feed({ type: 'leave', cohort, reason: 'moving away' });
+  deliver(scene);
+  const successor = {
+    cohort: next.advert.cohort,
+    terms_hash: next.advert.terms_hash,
+    link: encodeAdvertLink(next.event, ['wss://relay.example'], { maxChars: 0 }),
+    beacon_address: null,
+  };
+  aggregator.feed({ type: 'end_cohort', successor, deadline: world.now + 86_400, text: 'one member leaves' });
+  deliver(scene);
+  const to = scriptToAddress(`5120${xOnly(draw('the beacon of the successor'))}`, 'regtest')!;
+  aggregator.feed({ type: 'successor_formed', beacon_address: to });
+  deliver(scene);
+  await submit(scene, ada, one, { patch: [{ op: 'remove', path: '/service/0' }] });
+  deliver(scene);
+  mine(scene, 6);
+  for (const wallet of scene.wallets) wallet.feed({ type: 'agree_release', cohort, to });
+  aggregator.feed({ type: 'start_spend', purpose: 'move', to });
+  deliver(scene);
+  mine(scene, 6);
+  for (const wallet of scene.wallets) wallet.feed({ type: 'retire', cohort, listing: [], abandon: false });
+  deliver(scene);
+  return {
+    scene,
+    json: {
+      note: NOTE,
+      keys: keysOf(scene),
+      controllers: { one: controllerOf(one) },
+      advert: offer.event,
+      successor: next.event,
+      cohort: cohortFacts(scene),
+      messages: scene.transcript.map(envelope => ({ envelope })),
+    },
+  };
+}
+
 /** One message in every dress. */
 function dresses(scene: Scene): Json {
   const envelope = scene.transcript.find(sent => sent.type === 'opt_in')!;
@@ -418,6 +464,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
   const blind = await blinded();
   const failed = await failures();
   const spent = await spends();
+  const ended = await ends();
   return {
     files: {
       'advert.json': advertVectors(push.offer),
@@ -426,6 +473,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       'blinded.json': blind.json,
       'failures.json': failed.json,
       'spends.json': spent.json,
+      'ends.json': ended.json,
       'envelopes.json': dresses(push.scene),
     },
     scenes: {
@@ -434,6 +482,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       blinded: blind.scene.transcript,
       failures: failed.scene.transcript,
       spends: spent.scene.transcript,
+      ends: ended.scene.transcript,
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { CohortStatus } from '../../messages/index.ts';
 import { plural, safeText, sats, shortId } from '../../operator/terminal.ts';
 import type { CohortView } from '../api.ts';
 import type { WalletEvent } from '../core.ts';
@@ -92,12 +93,21 @@ export function describeNews(
       return news.to === null
         ? 'the money of the beacon stays where it is'
         : `agreed that the money of the beacon goes to ${news.to} when it is given up`;
+    case 'status_told':
+      return `the aggregator says: ${safeText(news.status.text)}${successionHint(news.status)}`;
+    case 'leaving_told':
+      return 'the aggregator knows that this wallet wants to go';
+    case 'retired':
+      return 'the cohort key is deleted: nothing is signed here any more';
     case 'signal_lingers':
       return news.step === 0
         ? null
         : `signal ${shortId(news.signal_bytes)} lingers: its fee step ${news.step + 1} is published`;
   }
 }
+
+const successionHint = ({ succession, gone }: CohortStatus): string =>
+  succession ? '; see `btcr2-wallet succession`' : gone.length > 0 ? '; see `btcr2-wallet exit`' : '';
 
 /** What the wallet makes of the aggregator's blame. */
 export const blameText = ({ blame = [] }: Pick<Extract<News, { type: 'abort_told' }>, 'blame'>): string =>

@@ -30,6 +30,7 @@ import {
   jobsOf,
   type MemberBeacon,
   type Membership,
+  provenBeaconOf,
   type Stored,
   treeNonce,
   type WalletEvent,
@@ -149,7 +150,7 @@ export function newWallet(world: World, name: string): Wallet {
     const membership = live.cohorts.get(cohort);
     if (!membership) return null;
     const address =
-      envelope?.type === 'cohort_set' ? envelope.body.beacon_address : beaconOf(membership)?.beacon_address;
+      envelope?.type === 'cohort_set' ? envelope.body.beacon_address : provenBeaconOf(membership)?.beacon_address;
     if (address === undefined) return null;
     try {
       return self.eye(world.chain.view(scriptOf(address, membership.terms)));

@@ -1,0 +1,34 @@
+import { beaconAddresses, type DidDocument } from '../did/index.ts';
+import type { Beacon, Registration } from './state.ts';
+
+const addresses = new WeakMap<DidDocument, readonly string[]>();
+
+/** Whether a document lists a beacon address. Documents never change, and every message asks of all of them. */
+export function listsBeacon(document: DidDocument, address: string): boolean {
+  const known = addresses.get(document) ?? beaconAddresses(document);
+  addresses.set(document, known);
+  return known.includes(address);
+}
+
+/**
+ * Registrations whose DID lists the beacon in the newest document that is known here. Of a DID whose document is not known,
+ * as in a blinded tree, only its controller can say, and it is not among them.
+ */
+export function listingDids(beacon: Pick<Beacon, 'registry' | 'address'>): Registration[] {
+  return [...beacon.registry.values()].filter(
+    ({ known, deactivated }) => known !== null && !deactivated && listsBeacon(known.document, beacon.address),
+  );
+}
+
+/** Those that the last signal waits for: whoever leaves, or is gone, has ways of its own. */
+export const awaitedDids = (beacon: Pick<Beacon, 'registry' | 'address' | 'departures'>): Registration[] =>
+  listingDids(beacon).filter(({ member }) => !beacon.departures.has(member));
+
+/** Why a cohort that ends, or has lost a member, opens no round; null when it may. */
+export function endBlocker({ departures, keys_deleted, succession, ...beacon }: Beacon, now: number): string | null {
+  if (keys_deleted.size > 0) return 'members have deleted their cohort keys';
+  if ([...departures.values()].includes('gone')) return 'a member is gone: nothing can be signed';
+  if (!succession || now >= succession.deadline || beacon.round_requested) return null;
+  const missing = awaitedDids({ ...beacon, departures }).filter(({ did }) => !beacon.ready.has(did)).length;
+  return missing === 0 ? null : `the last signal waits until ${succession.deadline} for updates of ${missing} DIDs`;
+}
