@@ -2,6 +2,14 @@ import type { z } from 'zod';
 import { ack, rejection } from './answers.ts';
 import { authorizeBeaconSignalRequest } from './authorize.ts';
 import { cohortReady, cohortSet, cohortSetAck } from './cohort-set.ts';
+import {
+  companionPair,
+  companionPolicyMessage,
+  companionSigned,
+  companionState,
+  companionSync,
+  companionWithdraw,
+} from './companion.ts';
 import { didRegistration } from './did-registration.ts';
 import { didUpdate } from './did-update.ts';
 import { leave, rebind } from './membership.ts';
@@ -15,7 +23,10 @@ import { signalStatus } from './signal-status.ts';
 import { authorizeSpendRequest, spendStatus } from './spend.ts';
 import { cohortStatus, keyDeleted } from './succession.ts';
 
-/** Every directed message by its type. Who may send it is said beside: P a participant, A the aggregator. */
+/**
+ * Every directed message by its type. Who may send it is said beside: P a participant, A the aggregator, O the owner of a
+ * companion, C the companion, which is a participant to the aggregator and answers its owner in the aggregator's place.
+ */
 export const BODIES = {
   opt_in: optIn, // P
   cohort_set: cohortSet, // A
@@ -45,6 +56,12 @@ export const BODIES = {
   cohort_status: cohortStatus, // A
   ack, // A
   rejection, // A
+  companion_pair: companionPair, // O
+  companion_policy: companionPolicyMessage, // O
+  companion_withdraw: companionWithdraw, // O
+  companion_sync: companionSync, // O
+  companion_state: companionState, // C
+  companion_signed: companionSigned, // C
 } as const;
 
 export type MessageType = keyof typeof BODIES;

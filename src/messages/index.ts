@@ -2,6 +2,15 @@ export * from './answers.ts';
 export type { AuthorizeBeaconSignalRequest } from './authorize.ts';
 export * from './bodies.ts';
 export type { CohortReady, CohortSet, CohortSetAck } from './cohort-set.ts';
+export type {
+  CompanionPair,
+  CompanionPolicy,
+  CompanionPolicyMessage,
+  CompanionSigned,
+  CompanionState,
+  CompanionSync,
+  CompanionWithdraw,
+} from './companion.ts';
 export type { DidRegistration } from './did-registration.ts';
 export type { DidUpdate } from './did-update.ts';
 export * from './envelope.ts';

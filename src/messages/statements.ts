@@ -47,6 +47,14 @@ export const rebindStatement = (s: {
 export const admissionStatement = (s: { aggregator: string; terms_hash: string; transport_key: string }) =>
   statement('admission', s);
 
+/** By the one-time key of a pairing string: this key may be the companion's only owner. */
+export const companionPairStatement = (s: { companion: string; owner: string; network: Network }) =>
+  statement('companion_pair', s);
+
+/** By the owner's key: what its companion may do. */
+export const companionPolicyStatement = (s: { companion: string; owner: string; policy: object }) =>
+  statement('companion_policy', s);
+
 /** Session id: the hash of what the session is about, so every member can compute it itself. */
 export const sessionId = (s: {
   cohort: string;

@@ -21,6 +21,7 @@ import { BY_HAND } from '../store/by-hand.ts';
 import type { Batch, OutboxItem } from '../store/types.ts';
 import type { WalletStore } from '../store/wallet-store.ts';
 import type { HandNews } from './api.ts';
+import { peerOf } from './companion.ts';
 import {
   beaconOf,
   concernedDids,
@@ -102,6 +103,7 @@ type MessageInput = Extract<Input, { type: 'message' }>;
 interface Sender {
   transport: string;
   terms: { transport_key: string; pow_bits?: number | undefined };
+  companion?: string;
   scheme?: Scheme | undefined;
 }
 
@@ -161,7 +163,8 @@ export function createActor(options: ActorOptions): Actor {
     }
     for (const effect of decision.effects) {
       if (effect.type !== 'send') continue;
-      const sender = memberships.get(effect.cohort)!;
+      const { from, to } = effect;
+      const sender = from && to ? { transport: from, terms: { transport_key: to } } : memberships.get(effect.cohort)!;
       // What is not sent for the want of a key is sent after a rebind, by the new one; all else goes on without it.
       if (!keys.has(effect.from ?? sender.transport)) {
         if (!mute.has(effect.cohort))
@@ -225,7 +228,7 @@ export function createActor(options: ActorOptions): Actor {
     const { cohort, message, session, in_reply_to } = effect;
     const letter = {
       from: effect.from ?? membership.transport,
-      to: membership.terms.transport_key,
+      to: peerOf(membership),
       cohort,
       message,
       session,
@@ -428,7 +431,7 @@ export function createActor(options: ActorOptions): Actor {
     const membership = state.cohorts.get(envelope.cohort);
     const own = [membership?.transport, membership?.rebinding?.transport];
     if (!membership || !own.includes(envelope.to)) return no('cohort', 'is no cohort of this wallet');
-    if (envelope.from !== membership.terms.transport_key)
+    if (envelope.from !== peerOf(membership))
       return no('from', 'is not the transport key of the advert that was agreed to');
     if (envelope.type === 'authorize_beacon_signal_request' && !stays)
       return {

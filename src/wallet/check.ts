@@ -12,6 +12,7 @@ import {
 } from '../bitcoin/index.ts';
 import { fromBase64url, fromHex, toHex } from '../crypto/index.ts';
 import { type AuthorizeBeaconSignalRequest, sessionId } from '../messages/index.ts';
+import { policyBarsSession } from './companion.ts';
 import { doubtAbout, isCommitted } from './doubt.ts';
 import type { Env } from './inputs.ts';
 import {
@@ -47,7 +48,8 @@ export type VetoCode =
   | 'version_locked'
   | 'destination_not_agreed'
   | 'nothing_to_cancel'
-  | 'key_deleted';
+  | 'key_deleted'
+  | 'policy_forbids';
 
 export type Check =
   | { ok: true; facts: SessionFacts; evidence: Evidence }
@@ -104,6 +106,9 @@ export function checkRequest(
   const evidence = withHeldProofs(beacon, body);
   const announced = checkAnnounced(state, membership, beacon, { ...body, evidence }, answered);
   if (!Array.isArray(announced)) return announced;
+  const fees = steps.map(step => ({ fee_sats: step.feeSats }));
+  const barred = policyBarsSession(state, { steps: fees, updates: announced });
+  if (barred !== null) return no('policy_forbids', barred);
   return {
     ok: true,
     evidence: evidenceOf(evidence, concernedDids(state, beacon)),
@@ -349,6 +354,8 @@ export function checkStillGood(
   beacon: MemberBeacon,
   session: MemberSession,
 ): { code: VetoCode; text: string } | null {
+  const barred = policyBarsSession(state, session);
+  if (barred !== null) return { code: 'policy_forbids', text: barred };
   // A cancel is about the open session itself, a refund is for long after it.
   if (session.purpose === 'cancel' || session.purpose === 'refund') return null;
   const rival = rivalOf(beacon, session);

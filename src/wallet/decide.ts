@@ -6,6 +6,10 @@ import type { Envelope } from '../messages/index.ts';
 import { decideAck, decideProofs, decideRejection } from './answers.ts';
 import { blindEffect, unblindEnvelope } from './blind.ts';
 import { isCommitted } from './check.ts';
+import { asCompanion, peerOf } from './companion.ts';
+import { type CompanionInput, decideCompanionship, withNews } from './companion-decide.ts';
+import { decideTold, lockForCompanion } from './companion-owner.ts';
+import { barredByOwner, decideOrder } from './companion-signer.ts';
 import { decideDoubt, doubtAbout, trustCopy } from './doubt.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
@@ -31,7 +35,7 @@ import { decideCohortStatus, decideLeave, decideRetire, refuseToSign } from './s
 
 /** What follows from one input, as facts to store and effects to carry out. Pure, as the cohort's `decide`. */
 export function decide(state: WalletState, input: Input, env: Env): Decision {
-  const decision = decideOpen(state, input, env);
+  const decision = withNews(state, decideOpen(state, input, env), env);
   if (!('events' in decision)) return decision;
   return { ...decision, effects: decision.effects.map(effect => blindEffect(state, effect)) };
 }
@@ -40,7 +44,7 @@ export function decide(state: WalletState, input: Input, env: Env): Decision {
 function decideOpen(state: WalletState, input: Input, env: Env): Decision {
   switch (input.type) {
     case 'join':
-      return decideJoin(state, input);
+      return decideJoin(state, input, env);
     case 'add_did':
       return addDid(state, input);
     case 'restore_did':
@@ -61,6 +65,14 @@ function decideOpen(state: WalletState, input: Input, env: Env): Decision {
       return trustCopy(state);
     case 'message':
       return decideMessage(state, input.envelope, env, input.recalled ?? {});
+    case 'companion_open':
+    case 'companion_join_failed':
+    case 'companion_pair':
+    case 'companion_issue':
+    case 'companion_withdraw':
+    case 'companion_sync':
+    case 'companion_lost':
+      return decideCompanionship(state, input);
     default: {
       const membership = state.cohorts.get(input.cohort);
       return membership ? decideInCohort(state, membership, input, env) : { refuse: 'no such cohort' };
@@ -69,6 +81,7 @@ function decideOpen(state: WalletState, input: Input, env: Env): Decision {
 }
 
 function addDid(state: WalletState, input: Extract<Input, { type: 'add_did' }>): Decision {
+  if (asCompanion(state)) return { refuse: 'this wallet is a companion: DIDs live in the wallet of its owner' };
   if (state.dids.has(input.did)) return { refuse: `the wallet holds ${input.did} already` };
   const { did, name, network, public_key, genesis } = input;
   const names = beaconAddresses(input.document);
@@ -128,14 +141,18 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
     if (!beacon) return { refuse: `cohort ${cohort} is not ready` };
     if (beacon.registrations.get(did)?.name !== 'held')
       return { refuse: `${did} is not registered in cohort ${cohort}` };
+    if (bare && membership.companion) return { refuse: 'a companion takes whole updates: it checks what it signs for' };
     // It waits for the next opportunity.
-    if (membership.terms.flow === 'pull') continue;
+    if (membership.terms.flow === 'pull' && !membership.companion) continue;
     effects.push(sendUpdate(membership, beacon, did, { update, bare, announcement, version }));
   }
   const names = beaconAddresses(input.document);
   const signed = { type: 'update_signed' as const, did, version, announcement, update, names, cohorts };
   return {
-    events: [{ ...signed, ...(own_signal ? { own_signal } : {}), ...(bare ? { bare } : {}) }],
+    events: [
+      { ...signed, ...(own_signal ? { own_signal } : {}), ...(bare ? { bare } : {}) },
+      ...lockForCompanion(state, did, announcement, cohorts),
+    ],
     effects,
   };
 }
@@ -154,12 +171,15 @@ type InCohort = Exclude<
       | 'look_own'
       | 'look_doubt'
       | 'restored'
-      | 'trust_copy';
+      | 'trust_copy'
+      | CompanionInput['type'];
   }
 >;
 
 function decideInCohort(state: WalletState, membership: Membership, input: InCohort, env: Env): Decision {
   const { cohort } = membership;
+  if (membership.companion && input.type !== 'register' && input.type !== 'look')
+    return { refuse: `the companion is the member there, and this wallet is not: ${input.type} is for the companion` };
   if (input.type === 'set_signed') return decideSetSigned(membership, input.sig);
   if (input.type === 'leave') return decideLeave(membership, input);
   if (input.type === 'rebind') return decideRebind(state, membership, input);
@@ -249,13 +269,17 @@ function decideMessage(
   env: Env,
   recalled: Readonly<Record<string, string>>,
 ): Decision {
+  const { companionship } = state;
+  const channel = companionship && envelope.to === companionship.key ? companionship : null;
+  if (channel?.role === 'companion') return decideOrder(state, channel, envelope, env);
+  const told = channel && decideTold(state, channel, envelope, env);
+  if (told) return told;
   const membership = [...state.cohorts.values()].find(
     ({ cohort, transport, rebinding }) =>
       cohort === envelope.cohort && (transport === envelope.to || rebinding?.transport === envelope.to),
   );
   if (!membership) return { drop: 'no cohort of this wallet' };
-  if (envelope.from !== membership.terms.transport_key)
-    return { drop: 'not from the transport key of the agreed advert' };
+  if (envelope.from !== peerOf(membership)) return { drop: 'not from the transport key of the agreed advert' };
   if (membership.transport !== envelope.to && envelope.type !== 'rejection')
     return first(state, decideRebound(state, membership), env, next => decideMessage(next, envelope, env, recalled));
   const known = envelope.in_reply_to === undefined ? undefined : state.asked.get(envelope.in_reply_to);
@@ -263,6 +287,8 @@ function decideMessage(
   const asked = known?.cohort === membership.cohort ? known : null;
   if (asked && envelope.type === 'rejection' && isTooSoon(envelope.body.code))
     return { refuse: `${envelope.body.code}: ${envelope.body.text}; it is asked again` };
+  const barred = barredByOwner(state, membership, envelope, env);
+  if (barred) return barred;
   const decision = decideFrom(state, membership, unblindEnvelope(state, membership, envelope, recalled), asked, env);
   if (!asked || !('events' in decision)) return decision;
   const answered: WalletEvent = { type: 'answered', envelope_id: envelope.in_reply_to! };

@@ -2,6 +2,7 @@ import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { AuthorizeBeaconSignalRequest, CohortStatus, SignalEvidence } from '../messages/index.ts';
 import type { Blame } from './blame.ts';
+import type { CompanionEvent } from './companion.ts';
 import type {
   Agreement,
   AnsweredEntry,
@@ -119,7 +120,8 @@ export type WalletEvent =
   | { type: 'leaving_told'; cohort: string }
   /** Nothing is signed for the cohort any more; its key is deleted next. */
   | { type: 'retired'; cohort: string }
-  | { type: 'abort_told'; cohort: string; round: number; reason: string; text: string; blame?: Blame[] };
+  | { type: 'abort_told'; cohort: string; round: number; reason: string; text: string; blame?: Blame[] }
+  | CompanionEvent;
 
 /** An event with the Unix second at which it was stored. */
 export type Stored<E> = E & { at: number };

@@ -1,4 +1,5 @@
 import type { SignalEvidence } from '../messages/index.ts';
+import { type CompanionEvent, evolveCompanionship } from './companion.ts';
 import { signableAddresses } from './doubt.ts';
 import type { Stored, WalletEvent } from './events.ts';
 import {
@@ -21,6 +22,20 @@ type Of<T extends WalletEvent['type']> = Extract<Event, { type: T }>;
 /** The next state of a wallet; like the cohort's `evolve` it changes the maps in place. */
 export function evolve(state: WalletState, event: Event): WalletState {
   switch (event.type) {
+    case 'companion_opened':
+    case 'companion_owned':
+    case 'companion_policy_taken':
+    case 'companion_ordered':
+    case 'companion_join_failed':
+    case 'companion_released':
+    case 'companion_acknowledged':
+    case 'companion_named':
+    case 'companion_asked':
+    case 'companion_policy_issued':
+    case 'companion_told':
+    case 'companion_refused':
+    case 'companion_ended':
+      return evolveCompanionship(state, event);
     case 'did_created':
       state.dids.set(event.did, {
         did: event.did,
@@ -318,6 +333,7 @@ function standing(phase: MemberPhase, event: Of<'status_told' | 'leaving_told' |
 }
 
 type Outside =
+  | CompanionEvent['type']
   | 'restored'
   | 'doubt_dated'
   | 'doubt_settled'

@@ -1,7 +1,7 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { ChainView } from '../cohort/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { Envelope, Message, OptIn } from '../messages/index.ts';
+import type { CompanionPolicy, Envelope, Message, OptIn } from '../messages/index.ts';
 import type { WalletEvent } from './events.ts';
 import type { KeptEvidence } from './restore-evidence.ts';
 import type { Agreement, OwnSignal, ProposedSet } from './state.ts';
@@ -101,7 +101,32 @@ export type Input =
   /** The wallet was put back from a copy, or something shows that it was. */
   | { type: 'restored' }
   /** Its owner knows that nothing was signed after the copy was made. */
-  | { type: 'trust_copy' };
+  | { type: 'trust_copy' }
+  /** This wallet is a companion from here on; `pairing` is the one-time key that its owner was shown. */
+  | {
+      type: 'companion_open';
+      key: string;
+      network: Network;
+      pairing: string;
+      expires_at: number;
+      relays: string[];
+    }
+  /** A cohort of the policy could not be joined. */
+  | { type: 'companion_join_failed'; cohort: string; text: string }
+  /** The owner's side: pair, policy, an update back, awake again, given up. */
+  | {
+      type: 'companion_pair';
+      key: string;
+      network: Network;
+      companion: string;
+      pairing: string;
+      relays: string[];
+      proof: string;
+    }
+  | { type: 'companion_issue'; policy: CompanionPolicy; sig: string }
+  | { type: 'companion_withdraw'; did: string; announcement: string }
+  | { type: 'companion_sync' }
+  | { type: 'companion_lost'; reason: string };
 
 export type Effect =
   | {
@@ -110,6 +135,8 @@ export type Effect =
       message: Message;
       /** Another transport key than the membership's. */
       from?: string;
+      /** Another recipient than the membership's: the other half of a pair. */
+      to?: string;
       session?: string;
       in_reply_to?: string;
       /** Set on a request: it is sent again until it is answered. */

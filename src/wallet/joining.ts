@@ -1,7 +1,9 @@
 import { curve } from '#curve';
+import type { Network } from '../bitcoin/network.ts';
 import { beaconOf as beaconOfKeys, setStatementOf, wrongSetSigner } from '../cohort/keys.ts';
 import { fromHex, isHex } from '../crypto/index.ts';
 import { type CohortReady, type CohortSet, xOnlyOf } from '../messages/index.ts';
+import { policyBar } from './companion.ts';
 import type { Decision, Effect, Env, Input } from './inputs.ts';
 import type { Membership, ProposedSet, WalletState } from './state.ts';
 
@@ -9,7 +11,10 @@ import type { Membership, ProposedSet, WalletState } from './state.ts';
  * Sends the opt-in and keeps the advert that was agreed to. A cohort key or transport key serves once; whoever lost or gave
  * back its seat before the cohort stood may ask for another, with fresh keys.
  */
-export function decideJoin(state: WalletState, input: Extract<Input, { type: 'join' }>): Decision {
+export function decideJoin(state: WalletState, input: Extract<Input, { type: 'join' }>, { now }: Env): Decision {
+  // A companion belongs to its owner, who says where it joins.
+  const bar = policyBar(state, input.cohort, now);
+  if (bar !== null) return { refuse: bar };
   const before = state.cohorts.get(input.cohort);
   if (before && before.phase.name !== 'ended') return { refuse: 'this wallet joined that cohort already' };
   const { type: _, opt_in, ...membership } = input;
@@ -37,7 +42,7 @@ export function decideSet(membership: Membership, body: CohortSet, env: Env): De
   const { min, max } = terms.cohort_size;
   const size = body.participant_pubkeys.length;
   if (size < min || size > max) return { refuse: `${size} members, where ${min} to ${max} were agreed` };
-  const own = recompute(body, membership);
+  const own = recompute(body, terms.btc_network);
   if (typeof own === 'string') return { refuse: own };
   if (!env.chain) return { refuse: 'the wallet cannot see the chain, so it cannot tell whether the address is new' };
   if (env.chain.history.length > 0)
@@ -53,13 +58,17 @@ const sameSet = (set: ProposedSet, body: CohortSet): boolean =>
 
 /** The address that the keys of a set make; null where they make none. A node is never asked about one that was only named. */
 export function setAddress(body: CohortSet, membership: Membership): string | null {
-  const own = recompute(body, membership);
+  const own = recompute(body, membership.terms.btc_network);
   return typeof own === 'string' ? null : own.beacon_address;
 }
 
-function recompute(body: CohortSet, membership: Membership): Omit<ProposedSet, 'attempt'> | string {
+/** The set that these keys make, or in words why it is not the one that was named. */
+export function recompute(
+  body: Pick<CohortSet, 'participant_pubkeys' | 'beacon_address'>,
+  network: Network,
+): Omit<ProposedSet, 'attempt'> | string {
   try {
-    const own = beaconOfKeys(body.participant_pubkeys, membership.terms.btc_network);
+    const own = beaconOfKeys(body.participant_pubkeys, network);
     if (own.participant_pubkeys.join() !== body.participant_pubkeys.join()) return 'the keys of the set are not sorted';
     return own.beacon_address === body.beacon_address
       ? own
@@ -71,7 +80,9 @@ function recompute(body: CohortSet, membership: Membership): Omit<ProposedSet, '
 
 type SignedSet = Omit<ProposedSet, 'attempt' | 'script_hex'>;
 
-const factsOf = (membership: Membership, { participant_pubkeys, beacon_address }: SignedSet) => ({
+type Agreed = Pick<Membership, 'identity' | 'terms' | 'terms_hash'>;
+
+const factsOf = (membership: Agreed, { participant_pubkeys, beacon_address }: SignedSet) => ({
   aggregator: membership.identity,
   network: membership.terms.btc_network,
   terms_hash: membership.terms_hash,
@@ -79,7 +90,7 @@ const factsOf = (membership: Membership, { participant_pubkeys, beacon_address }
   beacon_address,
 });
 
-export const setStatement = (membership: Membership, set: SignedSet) => setStatementOf(factsOf(membership, set));
+export const setStatement = (membership: Agreed, set: SignedSet) => setStatementOf(factsOf(membership, set));
 
 /** The member's signature over the set; sent again until `cohort_ready` answers it. */
 export const sendSetAck = (cohort: string, set: ProposedSet, sig: string): Effect => ({
@@ -98,6 +109,13 @@ export function decideSetSigned(membership: Membership, sig: string): Decision {
   return { events: [{ type: 'set_signed', cohort, sig }], effects: [sendSetAck(cohort, phase.set, sig)] };
 }
 
+/** What is wrong with the members' signatures over a set, in words; null when every member signed this very set. */
+export function badSignature(membership: Agreed, set: SignedSet, signatures: readonly string[]): string | null {
+  if (signatures.length !== set.participant_pubkeys.length) return 'there is not one signature a member';
+  const bad = wrongSetSigner(factsOf(membership, set), signatures);
+  return bad === null ? null : `the signature of member ${bad} over the set does not verify`;
+}
+
 /** The cohort stands when every member signed this very set: each signature is verified here. */
 export function decideReady(membership: Membership, body: CohortReady): Decision {
   const { phase, cohort } = membership;
@@ -107,10 +125,8 @@ export function decideReady(membership: Membership, body: CohortReady): Decision
   if (body.advert_id !== membership.terms.id) return { refuse: `cohort_ready is for the advert ${body.advert_id}` };
   if (body.beacon_address !== set.beacon_address || body.participant_pubkeys.join() !== set.participant_pubkeys.join())
     return { refuse: 'cohort_ready names another set than the one this wallet signed' };
-  if (body.signatures.length !== set.participant_pubkeys.length)
-    return { refuse: 'cohort_ready does not carry one signature a member' };
-  const bad = wrongSetSigner(factsOf(membership, set), body.signatures);
-  if (bad !== null) return { refuse: `the signature of member ${bad} over the set does not verify` };
+  const bad = badSignature(membership, set, body.signatures);
+  if (bad !== null) return { refuse: `cohort_ready: ${bad}` };
   return {
     events: [{ type: 'cohort_ready', cohort, signatures: body.signatures, challenge: body.challenge }],
     effects: [],

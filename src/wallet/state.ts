@@ -10,6 +10,7 @@ import type {
 } from '../messages/index.ts';
 import type { SmtProof } from '../smt/index.ts';
 import type { Blame } from './blame.ts';
+import type { Companionship } from './companion.ts';
 
 /** A wallet: its DIDs and the cohorts that it is a member of. The fold of its log; `evolve` owns the maps in here. */
 export interface WalletState {
@@ -19,6 +20,8 @@ export interface WalletState {
   asked: Map<string, Asked>;
   /** Set when the wallet was put back from a copy; null for one that never was. */
   doubt: Doubt | null;
+  /** The pair that this wallet is a half of; null for one that is whole. */
+  companionship: Companionship | null;
 }
 
 /** What may have been signed after a copy was made, and is not known to whoever was put back from it. */
@@ -116,6 +119,8 @@ export interface Agreement {
   transport: string;
   /** How its messages travel; `nip44_v2` if left out. */
   scheme?: Scheme;
+  /** x-only key of the companion that is the member in the place of this wallet, and is spoken to by `transport`. */
+  companion?: string;
 }
 
 export interface Membership extends Agreement {
@@ -237,6 +242,7 @@ export const emptyWallet = (): WalletState => ({
   cohorts: new Map(),
   asked: new Map(),
   doubt: null,
+  companionship: null,
 });
 
 /** The beacon of a cohort that is ready. */

@@ -130,6 +130,50 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
   },
   ack: { accepted: 'did_registration', did, index: hash('index'), proven: true, signals: [signal] },
   rejection: { code: 'wrong_phase', text: 'not now', field: 'body.attempt' },
+  companion_pair: { network: 'regtest', proof: sig },
+  companion_policy: {
+    policy: {
+      version: 1,
+      fee_cap: 2_000,
+      expires_at: 1_900_000_000,
+      adverts: [{ anything: 1 }],
+      dids: [did],
+      revoked: false,
+    },
+    sig,
+  },
+  companion_withdraw: { did, announcement: hash('update') },
+  companion_sync: { sessions: [{ cohort: hash('cohort'), session_ids: [session_id] }] },
+  companion_state: {
+    policy_version: 1,
+    revoked: false,
+    text: null,
+    cohorts: [
+      {
+        cohort: hash('cohort'),
+        phase: 'ready',
+        text: null,
+        participant_pk: keyOf('ada'),
+        beacon: {
+          participant_pubkeys: keys,
+          beacon_address: address,
+          signatures: [sig, sig],
+          challenge: hash('challenge'),
+        },
+      },
+    ],
+    released: [{ did, announcement: hash('update'), text: 'withdrawn' }],
+  },
+  companion_signed: {
+    cohort: hash('cohort'),
+    session_id,
+    round: 1,
+    attempt: 1,
+    outpoint: { txid: hash('tx'), vout: 0, value_sats: 20_000 },
+    signal_bytes: hash('bytes'),
+    steps: [{ unsigned_hex: '0200', txid: hash('tx'), fee_sats: 200 }],
+    evidence,
+  },
 };
 
 export const messageOf = <T extends MessageType>(type: T): Message => ({ type, body: SAMPLES[type] }) as Message;

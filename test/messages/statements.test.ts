@@ -3,6 +3,8 @@ import { toHex } from '../../src/crypto/index.ts';
 import {
   admissionStatement,
   cohortSetStatement,
+  companionPairStatement,
+  companionPolicyStatement,
   optInStatement,
   rebindStatement,
   registrationStatement,
@@ -29,6 +31,9 @@ const everything = {
   outpoint: `${hash('tx')}:0`,
   transactions: [hash('tx')],
   signal_bytes: hash('bytes'),
+  companion: hash('companion'),
+  owner: hash('owner'),
+  policy: { version: 1 },
 };
 
 const statements = {
@@ -37,6 +42,8 @@ const statements = {
   registrationStatement,
   rebindStatement,
   admissionStatement,
+  companionPairStatement,
+  companionPolicyStatement,
   sessionId,
 };
 

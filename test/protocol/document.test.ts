@@ -38,6 +38,7 @@ const VETO_CODES = Object.keys({
   evidence_invalid: true,
   wrong_announcement: true,
   version_locked: true,
+  policy_forbids: true,
   key_deleted: true,
 } satisfies Record<VetoCode, true>);
 

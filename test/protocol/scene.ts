@@ -108,12 +108,13 @@ export function deliver(scene: Scene, stays: (envelope: Envelope) => boolean = (
     const envelope = down ?? up;
     if (!envelope) return;
     transcript.push(envelope);
-    if (up) aggregator.receive(up);
-    else
-      for (const wallet of wallets)
-        if (wallet.state.cohorts.get(scene.cohort)?.transport === envelope.to) wallet.receive(envelope);
+    if (envelope.to === scene.offer.advert.terms.transport_key) aggregator.receive(envelope);
+    else for (const wallet of wallets) if (isFor(scene, wallet, envelope)) wallet.receive(envelope);
   }
 }
+
+const isFor = (scene: Scene, { state }: Wallet, { to }: Envelope): boolean =>
+  state.cohorts.get(scene.cohort)?.transport === to || state.companionship?.key === to;
 
 /** Blocks come, everybody looks, and what follows is carried. */
 export function mine(scene: Scene, blocks = 1): void {

@@ -17,8 +17,10 @@ import { splitText } from '../../src/nostr/chunk.ts';
 import { wrapGift, wrapNip04 } from '../../src/nostr/index.ts';
 import { conversationKey } from '../../src/nostr/nip44.ts';
 import { leafIndex, leafValue } from '../../src/smt/index.ts';
-import { draw, schnorr, xOnly } from '../cohort/members.ts';
+import { encodeCompanionLink } from '../../src/wallet/companion-link.ts';
+import { addService, draw, schnorr, xOnly } from '../cohort/members.ts';
 import type { Wallet } from '../wallet/core/wallet.ts';
+import { COMPANION, issue, ONE_TIME, OWNER, paired } from './pairing.ts';
 import {
   deliver,
   eventsOf,
@@ -438,6 +440,53 @@ async function ends(): Promise<{ scene: Scene; json: Json }> {
   };
 }
 
+/** A companion and its owner: pairing, policy, an update given back, another one signed for, a stranger's try. */
+async function companions(): Promise<{ scene: Scene; json: Json }> {
+  const pair = await paired('vectors-companion');
+  const { scene, owner } = pair;
+  fund(scene);
+  const one = newOwned(scene, owner, 'one');
+  issue(owner, { dids: [one.did] });
+  deliver(scene);
+  register(scene, owner, one);
+  const first = await submit(scene, owner, one, { patch: addService('first') });
+  const given = (envelope: Envelope): boolean => envelope.type === 'did_update' && envelope.from !== xOnly(OWNER);
+  deliver(scene, given);
+  owner.feed({ type: 'companion_withdraw', did: one.did, announcement: toHex(announcementOf(first)) });
+  deliver(scene, given);
+  pair.companion.mail = pair.companion.mail.filter(envelope => !given(envelope));
+  const second = await submit(scene, owner, one);
+  deliver(scene);
+  mine(scene, 6);
+  owner.feed({ type: 'companion_withdraw', did: one.did, announcement: toHex(announcementOf(second)) });
+  owner.feed({ type: 'companion_sync' });
+  deliver(scene);
+  const { owner: _, ...members } = keysOf(scene).members;
+  return {
+    scene,
+    json: {
+      note: NOTE,
+      keys: {
+        ...keysOf(scene),
+        members,
+        companion: toHex(COMPANION),
+        owner: toHex(OWNER),
+        pairing: toHex(ONE_TIME),
+      },
+      pairing_string: encodeCompanionLink({
+        companion: xOnly(COMPANION),
+        network: 'regtest',
+        relays: ['wss://relay.example'],
+        secret: toHex(ONE_TIME),
+      }),
+      controllers: { one: controllerOf(one) },
+      advert: scene.offer.event,
+      cohort: cohortFacts(scene),
+      messages: scene.transcript.map(envelope => ({ envelope })),
+    },
+  };
+}
+
 /** One message in every dress. */
 function dresses(scene: Scene): Json {
   const envelope = scene.transcript.find(sent => sent.type === 'opt_in')!;
@@ -465,6 +514,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
   const failed = await failures();
   const spent = await spends();
   const ended = await ends();
+  const halves = await companions();
   return {
     files: {
       'advert.json': advertVectors(push.offer),
@@ -474,6 +524,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       'failures.json': failed.json,
       'spends.json': spent.json,
       'ends.json': ended.json,
+      'companion.json': halves.json,
       'envelopes.json': dresses(push.scene),
     },
     scenes: {
@@ -483,6 +534,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       failures: failed.scene.transcript,
       spends: spent.scene.transcript,
       ends: ended.scene.transcript,
+      companion: halves.scene.transcript,
     },
   };
 }

@@ -2,6 +2,7 @@ import type { CohortStatus } from '../../messages/index.ts';
 import { plural, safeText, sats, shortId } from '../../operator/terminal.ts';
 import type { CohortView } from '../api.ts';
 import type { WalletEvent } from '../core.ts';
+import { describeCompanion } from './companion-news.ts';
 
 /** What an open wallet tells of. */
 export type News = WalletEvent | { type: 'refused'; text: string };
@@ -103,6 +104,8 @@ export function describeNews(
       return news.step === 0
         ? null
         : `signal ${shortId(news.signal_bytes)} lingers: its fee step ${news.step + 1} is published`;
+    default:
+      return describeCompanion(news, nameOf);
   }
 }
 

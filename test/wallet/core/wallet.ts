@@ -16,6 +16,7 @@ import {
   signEnvelope,
   type Terms,
 } from '../../../src/messages/index.ts';
+import { peerOf } from '../../../src/wallet/companion.ts';
 import {
   beaconOf,
   createNonceJar,
@@ -82,6 +83,8 @@ export interface Wallet {
   works: boolean;
   feed(input: Input): Outcome;
   receive(envelope: Envelope): Outcome;
+  /** Takes a key for a channel of its own; returns its x-only form. */
+  hold(secret: Uint8Array): string;
   /** What it would decide; nothing is stored. */
   consider(envelope: Envelope, chain?: ChainView | null): Decision;
   /** Does the jobs that wait, or only those of some kinds. */
@@ -213,13 +216,13 @@ export function newWallet(world: World, name: string): Wallet {
   }
 
   function seal(effect: Extract<Effect, { type: 'send' }>): Envelope {
-    const { cohort, message, from, session, in_reply_to } = effect;
-    const { transport, terms } = live.cohorts.get(cohort)!;
+    const { cohort, message, from, to, session, in_reply_to } = effect;
+    const membership = live.cohorts.get(cohort);
     return sealed(
-      { secret: secretOf(from ?? transport) },
+      { secret: secretOf(from ?? membership!.transport) },
       {
         message,
-        to: terms.transport_key,
+        to: to ?? peerOf(membership!),
         cohort,
         seq: seq++,
         created_at: world.now,
@@ -296,6 +299,10 @@ export function newWallet(world: World, name: string): Wallet {
     feed: input => feed(input, 'cohort' in input ? viewOf(input.cohort) : ownView(input)),
     receive: envelope => feed({ type: 'message', envelope }, viewOf(envelope.cohort, envelope)),
     consider: (envelope, chain = viewOf(envelope.cohort, envelope)) => checked({ type: 'message', envelope }, chain),
+    hold(secret) {
+      secrets.set(xOnly(secret), secret);
+      return xOnly(secret);
+    },
     work: workAll,
     look: cohort => self.feed({ type: 'look', cohort }),
     restart() {

@@ -1,0 +1,223 @@
+import type { Network } from '../bitcoin/network.ts';
+import type { CompanionPolicy, CompanionState } from '../messages/index.ts';
+import { type Advert, readAdvert } from '../nostr/advert.ts';
+import type { Membership, SessionFacts, WalletState } from './state.ts';
+
+/**
+ * A companion is a wallet that is always on: it holds cohort keys, and no key of any DID. Its owner, such as a phone, holds
+ * the keys of the DIDs, and no cohort key. Each of the two knows one other, by the keys that they were paired with.
+ */
+export type Companionship = Companion | Owner;
+
+/** What a companion knows of itself and its owner. */
+export interface Companion {
+  role: 'companion';
+  /** x-only, of the channel to the owner. */
+  key: string;
+  network: Network;
+  /** x-only one-time key of the pairing string, whose secret the owner was shown. */
+  pairing: string;
+  /** From then on (Unix seconds) nobody can pair by that string. */
+  expires_at: number;
+  relays: string[];
+  /** x-only; null before somebody paired. There is never a second one. */
+  owner: string | null;
+  policy: CompanionPolicy | null;
+  /** Envelopes of the owner that wait for what an aggregator says, by what they asked. */
+  orders: Map<string, string>;
+  /** Why a cohort could not be joined. */
+  failed: Map<string, string>;
+  /** Announcements of updates that are never signed for, and why. */
+  released: Map<string, { did: string; text: string }>;
+  /** Sessions that the owner knows of. */
+  acknowledged: Set<string>;
+}
+
+/** What an owner knows of its companion. */
+export interface Owner {
+  role: 'owner';
+  /** x-only, of the channel to the companion. */
+  key: string;
+  /** x-only. */
+  companion: string;
+  pairing: string;
+  relays: string[];
+  phase: 'asked' | 'paired' | 'ended';
+  /** Why it ended. */
+  reason: string | null;
+  /** The last one that was signed; the companion may not have it yet. */
+  policy: CompanionPolicy | null;
+  /** What the companion said last, and when (Unix seconds). */
+  told: CompanionState | null;
+  heard_at: number | null;
+  /** The last request that it refused. */
+  refusal: { slot: string; code: string; text: string } | null;
+}
+
+export type CompanionEvent =
+  | {
+      type: 'companion_opened';
+      key: string;
+      network: Network;
+      pairing: string;
+      expires_at: number;
+      relays: string[];
+    }
+  | { type: 'companion_owned'; owner: string }
+  | { type: 'companion_policy_taken'; policy: CompanionPolicy; sig: string }
+  | { type: 'companion_ordered'; order: string; envelope_id: string }
+  | { type: 'companion_join_failed'; cohort: string; text: string }
+  | { type: 'companion_released'; did: string; announcement: string; text: string }
+  | { type: 'companion_acknowledged'; session_ids: string[] }
+  /** Addresses that the documents of the owner's DID name. */
+  | { type: 'companion_named'; did: string; names: string[] }
+  | { type: 'companion_asked'; key: string; companion: string; pairing: string; relays: string[] }
+  | { type: 'companion_policy_issued'; policy: CompanionPolicy; sig: string }
+  | { type: 'companion_told'; told: CompanionState }
+  | { type: 'companion_refused'; slot: string; code: string; text: string }
+  | { type: 'companion_ended'; reason: string };
+
+/** Whoever answers for a cohort: its aggregator, or the companion that is the member there. */
+export const peerOf = ({ companion, terms }: Pick<Membership, 'companion'> & { terms: { transport_key: string } }) =>
+  companion ?? terms.transport_key;
+
+/** Whether this wallet is a companion: then its owner says what it may do. */
+export const asCompanion = ({ companionship }: WalletState): Companion | null =>
+  companionship?.role === 'companion' ? companionship : null;
+
+/** The companion of this wallet, unless it has none, or none any more. */
+export const asOwner = ({ companionship }: WalletState): Owner | null =>
+  companionship?.role === 'owner' && companionship.phase !== 'ended' ? companionship : null;
+
+/** The adverts of a policy; what is none is left out. */
+export const advertsOf = ({ adverts }: Pick<CompanionPolicy, 'adverts'>): Advert[] =>
+  adverts.flatMap(event => {
+    const read = readAdvert(event);
+    return read.ok ? [read.advert] : [];
+  });
+
+/** Why the owner of this companion would not have it act in a cohort, in words; null if it may, or is no companion. */
+export function policyBar(state: WalletState, cohort: string, now: number): string | null {
+  const companion = asCompanion(state);
+  if (!companion) return null;
+  const { policy } = companion;
+  if (!policy) return 'this companion has no policy of its owner';
+  if (policy.revoked) return 'the owner revoked this companion';
+  if (now >= policy.expires_at) return 'the policy of the owner has expired';
+  if (!advertsOf(policy).some(advert => advert.cohort === cohort))
+    return 'the policy of the owner does not name this cohort';
+  return null;
+}
+
+/** Why the owner would not have this signed, in words; null if it may be, or this is no companion. */
+export function policyBarsSession(
+  state: WalletState,
+  session: { steps: readonly { fee_sats: number }[]; updates: SessionFacts['updates'] },
+): string | null {
+  const companion = asCompanion(state);
+  if (!companion) return null;
+  const { policy, released } = companion;
+  if (!policy || policy.revoked) return 'this companion has no policy of its owner';
+  const fee = Math.max(...session.steps.map(({ fee_sats }) => fee_sats));
+  if (fee > policy.fee_cap) return `fee ${fee} sat exceeds the owner's cap of ${policy.fee_cap}`;
+  for (const { did, announcement } of session.updates) {
+    if (!policy.dids.includes(did)) return `the policy of the owner does not name ${did}`;
+    if (released.has(announcement)) return `the update ${announcement} was given up for good`;
+  }
+  return null;
+}
+
+/** The next state of a companion and of its owner. */
+export function evolveCompanionship(state: WalletState, event: CompanionEvent & { at: number }): WalletState {
+  switch (event.type) {
+    case 'companion_opened': {
+      const { type: _, at: __, ...opened } = event;
+      return {
+        ...state,
+        companionship: {
+          role: 'companion',
+          ...opened,
+          owner: null,
+          policy: null,
+          orders: new Map(),
+          failed: new Map(),
+          released: new Map(),
+          acknowledged: new Set(),
+        },
+      };
+    }
+    case 'companion_asked': {
+      const { type: _, at: __, ...asked } = event;
+      return {
+        ...state,
+        companionship: {
+          role: 'owner',
+          ...asked,
+          phase: 'asked',
+          reason: null,
+          policy: null,
+          told: null,
+          heard_at: null,
+          refusal: null,
+        },
+      };
+    }
+    case 'companion_named': {
+      const own = state.dids.get(event.did)!;
+      state.dids.set(event.did, { ...own, named: new Set([...own.named, ...event.names]) });
+      return state;
+    }
+    default: {
+      const { companionship } = state;
+      if (companionship?.role === 'companion')
+        return { ...state, companionship: evolveCompanion(companionship, event) };
+      if (companionship?.role === 'owner') return { ...state, companionship: evolveOwner(companionship, event) };
+      throw new Error(`${event.type} in a wallet that is no part of a pair`);
+    }
+  }
+}
+
+function evolveCompanion(companion: Companion, event: CompanionEvent & { at: number }): Companion {
+  const { orders, failed, released, acknowledged } = companion;
+  switch (event.type) {
+    case 'companion_owned':
+      return { ...companion, owner: event.owner };
+    case 'companion_policy_taken':
+      // What could not be joined under the last policy is tried again under this one.
+      return { ...companion, policy: event.policy, failed: new Map() };
+    case 'companion_ordered':
+      return { ...companion, orders: new Map([...orders, [event.order, event.envelope_id]]) };
+    case 'companion_join_failed':
+      return { ...companion, failed: new Map([...failed, [event.cohort, event.text]]) };
+    case 'companion_released': {
+      const { did, text } = event;
+      return { ...companion, released: new Map([...released, [event.announcement, { did, text }]]) };
+    }
+    case 'companion_acknowledged':
+      return { ...companion, acknowledged: new Set([...acknowledged, ...event.session_ids]) };
+    default:
+      throw new Error(`${event.type} in a companion`);
+  }
+}
+
+function evolveOwner(owner: Owner, event: CompanionEvent & { at: number }): Owner {
+  switch (event.type) {
+    case 'companion_policy_issued':
+      return { ...owner, policy: event.policy };
+    case 'companion_told':
+      return {
+        ...owner,
+        phase: owner.phase === 'asked' ? 'paired' : owner.phase,
+        told: event.told,
+        heard_at: event.at,
+      };
+    case 'companion_refused': {
+      const { slot, code, text } = event;
+      return { ...owner, refusal: { slot, code, text } };
+    }
+    case 'companion_ended':
+      return { ...owner, phase: 'ended', reason: event.reason };
+    default:
+      throw new Error(`${event.type} in the owner of a companion`);
+  }
+}
