@@ -95,6 +95,8 @@ export interface DaemonTiming {
 
 const TIMING: DaemonTiming = { tickMs: 1_000, lookMs: 5_000, resyncMs: INBOX_TIMING.resyncMs };
 const MAX_SKEW = 900;
+/** How long an advert waits for what relays say about themselves. */
+const INTRODUCED_MS = 2_000;
 const PRUNE_MS = 3_600_000;
 /** Seen ids outlive whatever a relay may still replay: gift wraps, which no cursor covers, live for 32 days there. */
 const KEEP_SEEN = 45 * 86_400;
@@ -201,9 +203,14 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       return [identity.lend(answer), ...host.recipients('nip59').map(transport => keys.lend(transport, answer))];
     },
   });
-  const mail = createMail({ lend: keys.lend, random, maxMessageBytes: relays.maxMessageBytes });
+  const mail = createMail({
+    lend: keys.lend,
+    random,
+    maxMessageBytes: relays.maxMessageBytes,
+    workBits: relays.workBits,
+  });
   const eye = createEye(chain, { pollMs: config.chain.poll_ms, network: config.network, now, log });
-  const signing = { identity, relays: relays.urls, random };
+  const signing = { identity, relays: relays.urls, workBits: relays.workBits, random };
   const outbox = createOutbox({ relays, store: store.outbox, now, log });
   const hearing = keepHearing({
     store,
@@ -407,6 +414,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       );
       if (!terms.ok) throw new OperatorError('invalid_terms', `${terms.field}: ${terms.text}`);
       const certified = await certifyTerms(signing, terms.terms);
+      await relays.introduced(INTRODUCED_MS);
       refuseTaken(advertId);
       const at = now();
       const expires_at = at + (expires_in ?? standard);

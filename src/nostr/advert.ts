@@ -4,6 +4,7 @@ import { decodeDid, encodeDid } from '../did/index.ts';
 import { readTerms, type Terms } from '../messages/index.ts';
 import { verifyAdvertDocument } from './advert-document.ts';
 import { expirationOf, type NostrEvent, signEvent, tagValue, tagValues, verifyEvent } from './event.ts';
+import { withWork } from './pow.ts';
 
 /** The kind of a beacon advert: addressable, so that a status change replaces it. */
 export const ADVERT_KIND = 38252;
@@ -36,6 +37,8 @@ export interface AdvertParts {
   terms: Terms;
   status: AdvertStatus;
   relays: readonly string[];
+  /** Bits of work that these relays want (NIP-13); 0 if left out. */
+  work?: number;
   expiresAt: number;
   /** When relays may drop this event (NIP-40), which is not when the offer ends. */
   expiration: number;
@@ -65,7 +68,8 @@ export function signAdvert(parts: AdvertParts, identity: Bytes, auxRand: Bytes):
     ['alt', `did:btcr2 beacon advert: ${terms.type} on ${terms.btc_network}, ${parts.status}`],
     ...(parts.cohort === null ? [] : [['cohort', parts.cohort]]),
   ];
-  return signEvent({ kind: ADVERT_KIND, created_at: createdAt, tags, content }, identity, auxRand);
+  const event = { kind: ADVERT_KIND, created_at: createdAt, tags, content };
+  return signEvent(withWork(event, identity, parts.work), identity, auxRand);
 }
 
 export type AdvertRead = { ok: true; advert: Advert } | { ok: false; reason: string };

@@ -46,6 +46,8 @@ export interface RelayConnection {
   isConnected(): boolean;
   /** What the relay says about itself, as far as it is known yet. */
   limits(): RelayLimits;
+  /** Resolves when it was asked for that once, whatever came of it. */
+  readonly introduced: Promise<void>;
   /** Asks for events, now and after every reconnect. `key` has at most 48 characters. */
   subscribe(key: string, handlers: SubscriptionHandlers): Subscription;
   /** Publishes a signed event; waits for a connection and for the OK, up to the timeout. Never rejects. */
@@ -75,6 +77,11 @@ export function connectRelay(relayUrl: string, options: ConnectionOptions): Rela
   const leaving = new AbortController();
   let limits = NO_LIMITS;
   let isFetching = false;
+  let introduce: () => void = () => {};
+  const introduced = new Promise<void>(resolve => {
+    introduce = resolve;
+  });
+  if (fetchLimits === null) introduce();
 
   let challenge: string | null = null;
   let challenges = 0;
@@ -143,6 +150,7 @@ export function connectRelay(relayUrl: string, options: ConnectionOptions): Rela
     isFetching = true;
     limits = (await fetchLimits(url, leaving.signal).catch(() => null)) ?? NO_LIMITS;
     isFetching = false;
+    introduce();
   }
 
   const publishing = trackPublishing({
@@ -226,6 +234,7 @@ export function connectRelay(relayUrl: string, options: ConnectionOptions): Rela
     url,
     isConnected: () => link.isOpen(),
     limits: () => limits,
+    introduced,
     subscribe: (key, handlers) => subscribing.subscribe(key, handlers),
     publish: event => publishing.publish(event),
     async close() {

@@ -28,8 +28,6 @@ export interface OutboxOptions {
   readonly inFlight?: number;
   /** Seconds before a row is sent again, first and at most. */
   readonly retry?: Backoff;
-  /** A relay wants proof of work (NIP-13): the stored bytes never pass there, a new event must be mined and signed. */
-  readonly onPow?: (id: string, relay: string, bits: number | null) => void;
 }
 
 export interface Outbox {
@@ -89,7 +87,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
       attempts.delete(key);
       if (result.verdict === 'done') return 'done';
       log('warn', 'relay refused an event', { relay: route.relay, id, message: printable(result.message) });
-      if (result.verdict === 'pow') options.onPow?.(id, route.relay, result.powBits ?? null);
       return 'refused';
     }
     const attempt = attempts.get(key) ?? 0;

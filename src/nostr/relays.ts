@@ -43,11 +43,20 @@ export interface Relays {
   limits(relayUrl: string): RelayLimits | null;
   /** The smallest message that a relay of the set says it takes, in bytes; null while none says. */
   maxMessageBytes(): number | null;
+  /**
+   * Bits of proof of work (NIP-13) that every relay of the set takes an event with: the most that one states (NIP-11), or
+   * refused an event for; 0 if none does. One that wants more than `RELAY_WORK` is left out: it gets nothing of ours.
+   */
+  workBits(): number;
+  /** Resolves when every relay was asked for its limits, or after so long. */
+  introduced(timeoutMs: number): Promise<void>;
   /** Tells of every connect and disconnect; returns how to stop. */
   onState(listener: (url: string, state: RelayState) => void): () => void;
   close(): Promise<void>;
 }
 
+/** Bits of work that a relay may want of each event: about a tenth of a second, in which nothing else runs. */
+export const RELAY_WORK = 14;
 /** Ids of events that were handed on, per subscription. */
 const REMEMBERED = 20_000;
 
@@ -72,9 +81,13 @@ export function createRelays(relayUrls: readonly string[], options: ConnectionOp
   const connections = new Map<string, RelayConnection>();
   for (const url of urls) connections.set(url, connectRelay(url, { ...options, onState }));
 
-  function publishTo(url: string, event: NostrEvent): Promise<PublishResult> {
-    const connection = connections.get(url);
-    return connection?.publish(event) ?? Promise.resolve(classifyOk(false, 'offline: not in the set'));
+  /** What relays refused an event for, where they do not state it. */
+  const wanted = new Map<string, number>();
+
+  async function publishTo(url: string, event: NostrEvent): Promise<PublishResult> {
+    const result = await (connections.get(url)?.publish(event) ?? classifyOk(false, 'offline: not in the set'));
+    if (result.powBits !== undefined) wanted.set(url, result.powBits);
+    return result;
   }
 
   return {
@@ -116,6 +129,18 @@ export function createRelays(relayUrls: readonly string[], options: ConnectionOp
     maxMessageBytes() {
       const stated = [...connections.values()].flatMap(connection => connection.limits().maxMessageBytes ?? []);
       return stated.length === 0 ? null : Math.min(...stated);
+    },
+    workBits() {
+      const bits = [...connections].map(([url, { limits }]) => Math.max(limits().minPow ?? 0, wanted.get(url) ?? 0));
+      return Math.max(0, ...bits.filter(asked => asked <= RELAY_WORK));
+    },
+    async introduced(timeoutMs) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<void>(resolve => {
+        timer = setTimeout(resolve, timeoutMs);
+      });
+      await Promise.race([late, Promise.all([...connections.values()].map(({ introduced }) => introduced))]);
+      clearTimeout(timer);
     },
     onState(listener) {
       listeners.add(listener);

@@ -5,7 +5,7 @@ import { type Chain, ChainError, requireNetwork } from '../chain/index.ts';
 import { openMode, shellWord } from '../config/files.ts';
 import type { Config } from '../config.ts';
 import { parseRelayFrame } from '../nostr/frame.ts';
-import { connectRelay, fetchRelayLimits, type OpenSocket, printable } from '../nostr/index.ts';
+import { connectRelay, fetchRelayLimits, type OpenSocket, printable, RELAY_WORK } from '../nostr/index.ts';
 import { nodeSocket } from '../nostr/websocket-node.ts';
 import { openStore, StoreLocked, StoreVersionError } from '../store/index.ts';
 import { takeLock } from '../store/lock.ts';
@@ -204,9 +204,11 @@ async function checkRelay(url: string, now: () => number): Promise<RelayFinding>
     minPow === null ? null : `wants ${minPow} bits of proof of work`,
   ];
   const isTight = maxMessageBytes !== null && maxMessageBytes < LEAST_MESSAGE;
+  const isDear = minPow !== null && minPow > RELAY_WORK;
   const text = told.filter(part => part !== null).join(', ');
-  const level = isTight || minPow !== null ? 'warn' : 'ok';
-  return { finding: finding(`relay ${url}`, level, isTight ? `${text}: too small for some messages` : text), ahead };
+  const level = isTight || isDear ? 'warn' : 'ok';
+  const so = isTight ? ': too small for some messages' : isDear ? ': too much, it gets no message of ours' : '';
+  return { finding: finding(`relay ${url}`, level, `${text}${so}`), ahead };
 }
 
 const BLOCKS_LATE = 2 * 3_600;

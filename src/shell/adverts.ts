@@ -7,7 +7,7 @@ import { jcs } from '../did/index.ts';
 import { readTerms, type Terms, termsHash } from '../messages/index.ts';
 import { ADVERT_KIND, type AdvertStatus, didOfIdentity, signAdvert } from '../nostr/advert.ts';
 import { advertDocument } from '../nostr/advert-document.ts';
-import { type NostrEvent, signEvent } from '../nostr/index.ts';
+import { type NostrEvent, signEvent, withWork } from '../nostr/index.ts';
 import type { AdvertTerms } from '../operator/api.ts';
 
 /** Relays may drop an advert's event after so many seconds; it is published again after half of them. */
@@ -22,6 +22,8 @@ export interface Identity {
 interface Signing {
   identity: Identity;
   relays: readonly string[];
+  /** Bits of work that these relays want of every event (NIP-13). */
+  workBits: () => number;
   random: (length: number) => Bytes;
 }
 
@@ -78,7 +80,7 @@ export function nextAdvert(signing: Signing, state: CohortState, status: AdvertS
 }
 
 function sign(
-  { identity, relays, random }: Signing,
+  { identity, relays, workBits, random }: Signing,
   advert: {
     terms: Terms;
     content: string;
@@ -94,6 +96,7 @@ function sign(
     content,
     status,
     relays,
+    work: workBits(),
     expiresAt: expires_at,
     expiration: createdAt + ADVERT_LIFE,
     createdAt,
@@ -104,7 +107,7 @@ function sign(
 
 /** Profile (0), relay list (10002), inbox relays (10050) and application handler (31990): how wallets find the bot by convention. */
 export function introduction(
-  { identity, relays, random }: Signing,
+  { identity, relays, workBits, random }: Signing,
   about: { name: string; about: string; network: Network; now: number },
 ): NostrEvent[] {
   const profile = {
@@ -127,6 +130,8 @@ export function introduction(
     },
   ];
   return identity.lend(secret =>
-    templates.map(template => signEvent({ ...template, created_at: about.now }, secret, random(32))),
+    templates.map(template =>
+      signEvent(withWork({ ...template, created_at: about.now }, secret, workBits()), secret, random(32)),
+    ),
   );
 }

@@ -53,6 +53,8 @@ export interface MailOptions {
   random: (length: number) => Bytes;
   /** Smallest message that a relay of ours takes, in bytes; null while none says. */
   maxMessageBytes: () => number | null;
+  /** Bits of work that relays of ours want of every event (NIP-13); none if left out. */
+  workBits?: () => number;
 }
 
 /** Relays may drop a directed message after so many seconds: longer than any outage that a cohort survives. */
@@ -73,7 +75,7 @@ export interface Mail {
   open(event: NostrEvent, to: string, now: number, isKnown?: (sender: string) => boolean): Opened;
 }
 
-export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail {
+export function createMail({ lend, random, maxMessageBytes, workBits = () => 0 }: MailOptions): Mail {
   const chunks = createChunkAssembler();
   return {
     seal({ message, scheme = 'nip44_v2', work = 0, keep = KEEP, ...header }, now) {
@@ -87,7 +89,7 @@ export function createMail({ lend, random, maxMessageBytes }: MailOptions): Mail
           createdAt: now,
           expiration: now + keep,
           random,
-          work,
+          work: Math.max(work, workBits()),
         };
         const events = wrapBy(scheme, outgoing, maxMessageBytes());
         const items = events.map((event, i) => ({

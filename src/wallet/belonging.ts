@@ -31,7 +31,7 @@ export type Belonging = Pick<WalletApi, 'join' | 'ready' | 'release' | 'rebind' 
 export function createBelonging(parts: BelongingParts): Belonging {
   const { network, keys, random, now, actor } = parts;
   const { requireTransport, refusedBy, answer } = parts.asking;
-  const { start, reachRelays, isByHand } = parts.connecting;
+  const { start, reachRelays, introduced, isByHand } = parts.connecting;
 
   async function join({
     advert,
@@ -45,6 +45,7 @@ export function createBelonging(parts: BelongingParts): Belonging {
     const scheme = wanted ?? (terms.communication.includes('nip44_v2') ? 'nip44_v2' : terms.communication[0]!);
     if (!terms.communication.includes(scheme))
       throw new WalletError('refused', `the advert takes ${terms.communication.join(', ')}, not ${scheme}`);
+    await introduced();
     const transport = keys.create('transport').slice(2);
     const participant_pk = keys.create('cohort');
     const statement = optInStatement({ aggregator: identity, network, terms_hash, transport_key: transport });

@@ -38,6 +38,8 @@ export const WALLET_TIMING: WalletTiming = { resendMs: 2_000, lookMs: 10_000, re
 /** How long relays may take to show what this wallet sent itself, before anything is answered. */
 const OWN_MS = 5_000;
 const MAX_SKEW = 900;
+/** How long to wait for what relays say about themselves. */
+const INTRODUCED_MS = 2_000;
 
 export interface ConnectingParts {
   /** None: the wallet connects to nothing, and its messages are carried by hand. */
@@ -62,6 +64,8 @@ export interface Connecting {
   stop(): Promise<void>;
   /** Connects anew where a cohort lives on relays that were not in use, or one wants to see the newest key first. */
   reachRelays(): Promise<void>;
+  /** Connects, and waits a while for what the relays want of an event: before the first words of a new seat. */
+  introduced(): Promise<void>;
   /** Whether messages of a cohort are carried by hand: then no answer is waited for. */
   isByHand(cohort: string): boolean;
   /** The relays in use, or those that would be. */
@@ -70,6 +74,8 @@ export interface Connecting {
   relays(): Relays;
   isConnected(url: string): boolean;
   maxMessageBytes(): number | null;
+  /** Bits of work that a relay in use wants of every event. */
+  workBits(): number;
   /** Something was stored: the outbox should look. */
   wake(): void;
   /** Asks relays again for what they may have kept to themselves. */
@@ -248,6 +254,11 @@ export function createConnecting(parts: ConnectingParts): Connecting {
       net = null;
     },
     reachRelays,
+    async introduced() {
+      if (ownRelays.length === 0) return;
+      start();
+      await net!.relays.introduced(INTRODUCED_MS);
+    },
     isByHand,
     urls: () => net?.relays.urls ?? urls(),
     relays() {
@@ -256,6 +267,7 @@ export function createConnecting(parts: ConnectingParts): Connecting {
     },
     isConnected: url => net?.relays.isConnected(url) ?? false,
     maxMessageBytes: () => net?.relays.maxMessageBytes() ?? null,
+    workBits: () => net?.relays.workBits() ?? 0,
     wake: () => net?.outbox.wake(),
     askAgain: () => net?.inbox.askAgain(),
   };

@@ -94,7 +94,12 @@ export function createWallet(parts: WalletParts): Wallet {
     },
   };
   const eye = watched && createEye(watched, { pollMs: parts.pollMs ?? 1_000, network, now, log });
-  const mail = createMail({ lend: keys.lend, random, maxMessageBytes: () => connecting.maxMessageBytes() });
+  const mail = createMail({
+    lend: keys.lend,
+    random,
+    maxMessageBytes: () => connecting.maxMessageBytes(),
+    workBits: () => connecting.workBits(),
+  });
   const actor = createActor({
     store,
     keys,

@@ -191,6 +191,18 @@ test('relays that demand AUTH, reorder and duplicate', async () => {
   expect(guarded.stats.authenticated).toBeGreaterThanOrEqual(3);
 });
 
+// fault 42
+test('a relay that takes nothing without proof of work gets it, of adverts and of every message', async () => {
+  const strict = await relay({ faults: { pow: 8 } });
+  const world = await begin('work', [strict.url]);
+  await form(world);
+  const did = await newDid(world.wallets[0], world.cohort);
+  await fund(world);
+  await world.wallets[0].update({ did, patch: addService('one') });
+  await finished(world, did);
+  expect(strict.events().every(({ id }) => id.startsWith('00'))).toBe(true);
+});
+
 test('small messages only: many DIDs of a member travel in chunks', async () => {
   const small = await relay({ limits: { maxMessageBytes: 8_192, maxEventBytes: 8_192 } });
   const world = await begin('chunks', [small.url]);

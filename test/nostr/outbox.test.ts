@@ -81,17 +81,6 @@ describe('the outbox', () => {
     await sent.idle();
     expect(strict.stats.published).toBe(1);
   });
-  // fault 42
-  test('reports the work that a relay wants: stored bytes cannot be mined', async () => {
-    const server = await relay({ faults: { pow: 200 } });
-    const kept = rows();
-    const event = mail('x');
-    kept.add(event);
-    const wanted: unknown[] = [];
-    outbox(connectAll([server.url]), kept.store, { onPow: (...report) => wanted.push(report) });
-    await until(() => kept.status(event, server.url) === 'refused');
-    expect(wanted).toEqual([[event.id, server.url, 200]]);
-  });
   test('does not send what has expired', async () => {
     const server = await relay();
     const kept = rows();

@@ -86,6 +86,21 @@ describe('several relays', () => {
     await until(() => relays.maxMessageBytes() !== null);
     expect([4_096, 131_072]).toContain(relays.maxMessageBytes());
   });
+  // fault 42
+  test('tell the work that they want, by NIP-11 or by a refusal, up to what is worth it', async () => {
+    const [stated, unstated, absurd] = [
+      await relay({ faults: { pow: 6 } }),
+      await relay({ faults: { pow: 0 } }),
+      await relay({ faults: { pow: 200 } }),
+    ];
+    const relays = connectAll([stated, unstated, absurd].map(({ url }) => url));
+    await relays.introduced(10_000);
+    expect(relays.workBits()).toBe(6);
+    unstated.faults.pow = 9;
+    let refused = { ok: true };
+    while (refused.ok) refused = await relays.publishTo(relays.urls[1]!, mail(`x${Math.random()}`));
+    expect(relays.workBits()).toBe(9);
+  });
   test('a junk event from the future does not change what the others are asked for', async () => {
     const servers = [await relay(), await relay()];
     servers[0]!.faults.tamper = () => [mail('future', seconds() + 1e8)];
