@@ -270,6 +270,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       },
     },
     seen: host.hasSeen,
+    isWelcome: host.isWelcome,
     now,
     maxSkew: MAX_SKEW,
     deliver: (event: NostrEvent, relay: string) => orFail(() => host.deliver(event, relay)),

@@ -96,13 +96,15 @@ export function readEvent(value: unknown): NostrEvent | null {
   return copy && { id, pubkey, created_at, kind, tags: copy, content, sig };
 }
 
-/** Whether id and signature of an event are right (NIP-01, BIP-340), and it is no larger than `LIMITS.eventBytes`. */
-export function hasValidSignature(event: NostrEvent): boolean {
+/** Whether an event's id is right (NIP-01), and it is no larger than `LIMITS.eventBytes`; of its author it says nothing. */
+export function hasValidId(event: NostrEvent): boolean {
   const bytes = canonical(event);
-  if (bytes.length + JSON_OVERHEAD > LIMITS.eventBytes) return false;
-  const id = sha256(bytes);
-  return toHex(id) === event.id && curve.verifySchnorr(id, fromHex(event.pubkey), fromHex(event.sig));
+  return bytes.length + JSON_OVERHEAD <= LIMITS.eventBytes && toHex(sha256(bytes)) === event.id;
 }
+
+/** Whether id and signature of an event are right (NIP-01, BIP-340), and it is no larger than `LIMITS.eventBytes`. */
+export const hasValidSignature = (event: NostrEvent): boolean =>
+  hasValidId(event) && curve.verifySchnorr(fromHex(event.id), fromHex(event.pubkey), fromHex(event.sig));
 
 /**
  * Verifies foreign data as a signed event (NIP-01): strict shape, id, BIP-340 signature, size.

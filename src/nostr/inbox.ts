@@ -37,6 +37,11 @@ export interface InboxOptions {
    * Answers `again` for an event that it did not finish with.
    */
   readonly deliver: (event: NostrEvent, relay: string) => Promise<Delivered> | Delivered;
+  /**
+   * Whether an event that was never seen would get any further if it verified: asked before its signature is looked at, so
+   * its author is only claimed, and nothing may be counted against that author. All are where it is left out.
+   */
+  readonly isWelcome?: (event: NostrEvent, relay: string) => boolean;
   /** A burst of deliveries is over, or has lasted long: what they left to be done together should be done. */
   readonly onRest?: () => void;
   /** Told of everything that was dropped, `null` for what is no event or was signed by nobody. */
@@ -113,6 +118,7 @@ export function createInbox(options: InboxOptions): Inbox {
     timing: { ...INBOX_TIMING, ...options.timing },
     now: options.now,
     seen: (id: string) => dealtWith.has(id) || options.seen(id),
+    isWelcome: (event: NostrEvent, relay: string) => options.isWelcome?.(event, relay) ?? true,
     async deliver(event: NostrEvent, relay: string): Promise<void> {
       const outcome = await options.deliver(event, relay);
       if (outcome !== 'again') dealtWith.set(event.id, true);

@@ -2,7 +2,7 @@ import { backoffDelay } from './backoff.ts';
 import { type CursorStore, sinceOf } from './cursor.ts';
 import type { Delivery } from './delivery.ts';
 import { byTimeThenId, expirationOf, type NostrEvent, tagValues } from './event.ts';
-import type { Filter } from './filter.ts';
+import type { Filter, Glance } from './filter.ts';
 import type { Log } from './log.ts';
 import { countInto, countJunk, firstPage, nextPage, type Page, pageAgain } from './paging.ts';
 import type { Relays } from './relays.ts';
@@ -40,6 +40,8 @@ export interface LaneContext {
   readonly random: () => number;
   now(): number;
   seen(id: string): boolean;
+  /** Whether there is any use in verifying this event; says why not by itself. */
+  isWelcome(event: NostrEvent, relay: string): boolean;
   deliver(event: NostrEvent, relay: string): Promise<Delivered> | Delivered;
   onDrop(reason: DropReason, event: NostrEvent | null, relay: string): void;
   onCaughtUp(relay: string): void;
@@ -143,13 +145,24 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
     try {
       if (context.seen(event.id)) context.onDrop('duplicate', event, relay);
       else await context.deliver(event, relay);
-      if (from !== epoch) return;
-      note(event);
-      if (isComplete && isIntact) moveCursors(CURSOR_STEP);
+      passed(event, from);
     } catch (error) {
       log('error', 'delivery of a message failed', { relay, event: event.id, error: nameOf(error) });
       if (from === epoch) fail();
     }
+  }
+  function passed(event: NostrEvent, from: number): void {
+    if (from !== epoch) return;
+    note(event);
+    if (isComplete && isIntact) moveCursors(CURSOR_STEP);
+  }
+  /** What was dealt with moves the cursor like what is, in its turn. */
+  function takeCopy(event: NostrEvent): void {
+    const objection = objectionTo(event);
+    context.onDrop(objection ?? 'duplicate', event, relay);
+    if (objection !== null) return;
+    const from = epoch;
+    if (!delivery.add(name, { bytes: 0, run: async () => passed(event, from) })) fail();
   }
   function queue(event: NostrEvent): void {
     const from = epoch;
@@ -181,6 +194,15 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
     }
   }
   const onInvalid = (reason: DropReason): void => context.onDrop(reason, null, relay);
+  function glance(event: NostrEvent): Glance {
+    try {
+      if (context.seen(event.id)) return 'copy';
+      return context.isWelcome(event, relay) ? 'verify' : 'refuse';
+    } catch {
+      // A store that fails is noticed when the event is handed over, and the relay is asked again.
+      return 'verify';
+    }
+  }
 
   function waitForEose(): void {
     clearTimeout(impatience);
@@ -223,9 +245,17 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
         if (page !== null) countJunk(page);
         onInvalid(reason);
       },
+      glance,
       onEvent: event => {
         if (page !== null) countInto(page, event);
         take(event);
+      },
+      onCopy: event => {
+        if (page !== null) countInto(page, event);
+        takeCopy(event);
+      },
+      onRefused: event => {
+        if (page !== null) countInto(page, event);
       },
       onEose: onPageEnd,
     });
@@ -280,9 +310,17 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
       if (page?.until === null) countJunk(page);
       onInvalid(reason);
     },
+    glance,
     onEvent(event) {
       if (page?.until === null) countInto(page, event);
       take(event);
+    },
+    onCopy(event) {
+      if (page?.until === null) countInto(page, event);
+      takeCopy(event);
+    },
+    onRefused(event) {
+      if (page?.until === null) countInto(page, event);
     },
     onEose() {
       if (page?.until === null) onPageEnd();

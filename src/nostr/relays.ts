@@ -1,7 +1,7 @@
 import { boundedMap } from './bounded.ts';
 import { type ConnectionOptions, connectRelay, type RelayConnection, type RelayState } from './connection.ts';
 import type { NostrEvent } from './event.ts';
-import type { Filter } from './filter.ts';
+import type { Filter, Glance } from './filter.ts';
 import type { RelayLimits } from './nip11.ts';
 import { classifyOk, type PublishResult } from './ok.ts';
 import type { Subscription } from './subscribing.ts';
@@ -14,6 +14,10 @@ export interface RelaysSubscription {
   filters(relayUrl: string): Filter[];
   /** A verified event. Once per event, or once per relay with `everyCopy`. */
   onEvent(event: NostrEvent, relayUrl: string): void;
+  /** As in `SubscriptionHandlers`: before the signature is looked at. */
+  glance?(event: NostrEvent, relayUrl: string): Glance;
+  onCopy?(event: NostrEvent, relayUrl: string): void;
+  onRefused?(event: NostrEvent, relayUrl: string): void;
   onEose?(relayUrl: string): void;
   /** A request went out to this relay: its stored events follow. */
   onStart?(relayUrl: string): void;
@@ -105,6 +109,9 @@ export function createRelays(relayUrls: readonly string[], options: ConnectionOp
           onStart: () => subscription.onStart?.(url),
           onEose: () => subscription.onEose?.(url),
           onInvalid: reason => subscription.onInvalid?.(reason, url),
+          glance: event => subscription.glance?.(event, url) ?? 'verify',
+          onCopy: event => subscription.onCopy?.(event, url),
+          onRefused: event => subscription.onRefused?.(event, url),
           onEvent(event) {
             if (!subscription.everyCopy) {
               if (known.has(event.id)) return;

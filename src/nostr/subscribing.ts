@@ -1,6 +1,6 @@
 import { type Backoff, backoffDelay } from './backoff.ts';
 import type { NostrEvent } from './event.ts';
-import { admitEvent, type Filter } from './filter.ts';
+import { admitEvent, type Filter, type Glance } from './filter.ts';
 import { prefixOf } from './ok.ts';
 
 export interface SubscriptionHandlers {
@@ -10,6 +10,12 @@ export interface SubscriptionHandlers {
   onStart?(): void;
   /** A verified event that matches the filters of the request. */
   onEvent(event: NostrEvent): void;
+  /** What an event that matches is worth before its signature is looked at; all are verified where it is left out. */
+  glance?(event: NostrEvent): Glance;
+  /** A copy of what was dealt with; its id is right, its signature was not looked at. */
+  onCopy?(event: NostrEvent): void;
+  /** It was not verified, and anybody may have made it up. */
+  onRefused?(event: NostrEvent): void;
   /** This relay says that all stored events were sent. */
   onEose?(): void;
   /** Something that is no event, was not asked for, or is not signed by its author. */
@@ -116,11 +122,21 @@ export function trackSubscriptions(options: SubscribingOptions): Subscribing {
     onEvent(id, value) {
       const sub = byId.get(id);
       if (sub === undefined) return;
-      const admitted = admitEvent(value, sub.sent);
-      if (admitted.ok) sub.handlers.onEvent(admitted.event);
-      else {
-        options.onJunk();
-        sub.handlers.onInvalid?.(admitted.reason, value);
+      const { handlers } = sub;
+      const admitted = admitEvent(value, sub.sent, event => handlers.glance?.(event) ?? 'verify');
+      switch (admitted.outcome) {
+        case 'verified':
+          handlers.onEvent(admitted.event);
+          break;
+        case 'copy':
+          handlers.onCopy?.(admitted.event);
+          break;
+        case 'refused':
+          handlers.onRefused?.(admitted.event);
+          break;
+        case 'invalid':
+          options.onJunk();
+          handlers.onInvalid?.(admitted.reason, value);
       }
     },
     onEose(id) {

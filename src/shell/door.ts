@@ -1,5 +1,5 @@
 import { GIFT_WRAP_KIND, hasWork, type NostrEvent } from '../nostr/index.ts';
-import { createBucket, createThrottle } from './throttle.ts';
+import { createBucket, createThrottle, type Throttle } from './throttle.ts';
 
 /** What strangers and members may cost; see the template of the configuration. */
 export interface DoorLimits {
@@ -10,19 +10,27 @@ export interface DoorLimits {
   member_mb_per_day: number;
 }
 
+/** An event before the door, as far as it is known whose it is. */
+export interface Guest {
+  event: NostrEvent;
+  relay: string;
+  /** Who sent it, as far as that is known: a gift wrap does not say. */
+  seat: { name: string } | 'stranger' | 'wrapped';
+  /** Bits of proof of work that strangers owe. */
+  work: number;
+}
+
+export type TurnedAway = 'no_work' | 'strangers_limited' | 'wraps_limited' | 'member_limited';
+
 export interface Door {
+  /**
+   * Why there is no use in verifying an event, and null if there may be. Nothing is counted, since its author and its
+   * seat are only claimed: whoever writes a member's name on forgeries uses up nothing of that member's. Of a member
+   * that is too fast one passes every so often, to be told.
+   */
+  glance(guest: Guest): TurnedAway | null;
   /** Whether an event may be opened now. Who is let in `later` is let in by `pump`, by the same `run`. */
-  admit(
-    guest: {
-      event: NostrEvent;
-      relay: string;
-      /** Who sent it, as far as that is known: a gift wrap does not say. */
-      seat: { name: string } | 'stranger' | 'wrapped';
-      /** Bits of proof of work that strangers owe. */
-      work: number;
-    },
-    run: () => void,
-  ): 'now' | 'later' | 'no_work' | 'strangers_limited' | 'wraps_limited' | 'member_limited';
+  admit(guest: Guest, run: () => void): 'now' | 'later' | TurnedAway;
   /** Whether a stranger may be told no once more. */
   mayRefuse(): boolean;
   /** Whether a member may be told now that it is too fast: every so often. */
@@ -68,20 +76,30 @@ export function createDoor(limits: DoorLimits, now: () => number): Door {
   const refusals = createBucket(perMinute(limits.refusals_per_minute, 10), now);
   const warned = new Map<string, number>();
 
+  /** The lane of a guest, the name that it goes by there, and what a full one is called. */
+  function laneOf({ seat, relay }: Guest): { lane: Throttle; visitor: string; full: TurnedAway } {
+    if (seat === 'wrapped') return { lane: wraps, visitor: relay, full: 'wraps_limited' };
+    if (seat === 'stranger') return { lane: strangers, visitor: relay, full: 'strangers_limited' };
+    return { lane: members, visitor: seat.name, full: 'member_limited' };
+  }
+  const owesWork = ({ event, seat, work }: Guest): boolean => seat === 'stranger' && !hasWork(event.id, work);
+  const isWarned = (member: string): boolean => now() < (warned.get(member) ?? 0) + WARN_EVERY;
+
   return {
-    admit({ event, relay, seat, work }, run) {
-      const visit = { id: event.id, bytes: event.content.length, run };
-      if (seat === 'wrapped') {
-        const admitted = wraps.offer(relay, visit);
-        return admitted === 'full' ? 'wraps_limited' : admitted;
-      }
-      if (seat === 'stranger') {
-        if (!hasWork(event.id, work)) return 'no_work';
-        const admitted = strangers.offer(relay, visit);
-        return admitted === 'full' ? 'strangers_limited' : admitted;
-      }
-      const admitted = members.offer(seat.name, visit);
-      return admitted === 'full' ? 'member_limited' : admitted;
+    glance(guest) {
+      // A made-up id may promise any work: whoever lies about it is found out when the id is computed, before the signature.
+      if (owesWork(guest)) return 'no_work';
+      const { event, seat } = guest;
+      const { lane, visitor, full } = laneOf(guest);
+      if (lane.hasRoom(visitor, { id: event.id, bytes: event.content.length })) return null;
+      return typeof seat === 'object' && !isWarned(seat.name) ? null : full;
+    },
+    admit(guest, run) {
+      if (owesWork(guest)) return 'no_work';
+      const { event } = guest;
+      const { lane, visitor, full } = laneOf(guest);
+      const admitted = lane.offer(visitor, { id: event.id, bytes: event.content.length, run });
+      return admitted === 'full' ? full : admitted;
     },
     mayRefuse() {
       if (!refusals.has(1)) return false;
@@ -89,7 +107,7 @@ export function createDoor(limits: DoorLimits, now: () => number): Door {
       return true;
     },
     mayWarn(member) {
-      if (now() < (warned.get(member) ?? 0) + WARN_EVERY) return false;
+      if (isWarned(member)) return false;
       warned.set(member, now());
       return true;
     },

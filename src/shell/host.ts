@@ -64,6 +64,8 @@ export interface Host {
   flush(): void;
   /** Whether an event was dealt with: durably, or to be so at the next `flush`. */
   hasSeen(id: string): boolean;
+  /** Whether an event that nobody has verified yet may be worth it; counts it if not, against the relay alone. */
+  isWelcome(event: NostrEvent, relay: string): boolean;
   /** One JSON text from a file: an event, or a signed envelope. Resolves when the checks that it set off are done. */
   deliverByHand(text: string): Promise<HandIn<string>>;
   /**
@@ -296,6 +298,7 @@ export function createHost(options: HostOptions): Host {
       }
     },
     flush: () => journal.flush(),
+    isWelcome: intake.isWelcome,
     hasSeen: intake.isSeen,
     async deliverByHand(text) {
       carrying.answeredWith ??= new Map();

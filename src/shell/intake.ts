@@ -4,7 +4,7 @@ import { readCarried } from '../nostr/carried.ts';
 import type { Delivered, NostrEvent } from '../nostr/index.ts';
 import { isStoreFault, type Store } from '../store/index.ts';
 import { briefOf, type HandIn, refusedRead, takenBefore } from './by-hand.ts';
-import { type Door, hidesSender } from './door.ts';
+import { type Door, type Guest, hidesSender } from './door.ts';
 import type { Dropped, Drops } from './drops.ts';
 import type { Journal } from './journal.ts';
 import { answerKey, type Carrying, type Letters, type Source } from './letters.ts';
@@ -46,6 +46,8 @@ export interface Intake {
   isByHand(cohort: string, transport: string): boolean;
   /** Whether an answer is worth what it costs: a refusal to a stranger is, at a rate. */
   isWorthAnswer(cohort: string, effect: Effect): boolean;
+  /** Whether an event that nobody has verified yet may be worth it; counts it if not. */
+  isWelcome(event: NostrEvent, relay: string): boolean;
   isSeen(id: string): boolean;
   unseen(ids: readonly string[]): string[];
 }
@@ -69,13 +71,32 @@ export function createIntake(options: IntakeOptions): Intake {
     }
   }
 
-  function admit(event: NostrEvent, relay: string): Delivered {
+  function letterOf(event: NostrEvent, relay: string): Letter | null {
     const to = event.tags.find(tag => tag[0] === 'p')?.[1] ?? '';
     const cohort = cohortOfTransport.get(to);
-    if (cohort === undefined || !states.has(cohort)) return;
-    const letter = { event, relay, to, cohort };
-    if (hidesSender(event)) return pass(letter, 'wrapped', () => open(letter));
-    return pass(letter, seatOf(cohort, event.pubkey), () => open(letter));
+    return cohort === undefined || !states.has(cohort) ? null : { event, relay, to, cohort };
+  }
+
+  const guestOf = ({ event, relay, cohort }: Letter): Guest => ({
+    event,
+    relay,
+    seat: hidesSender(event) ? 'wrapped' : seatOf(cohort, event.pubkey),
+    work: states.get(cohort)!.advert.terms.pow_bits ?? 0,
+  });
+
+  /** A flood is turned away at the cost of a hash at most: a signature takes ten times as long. */
+  function isWelcome(event: NostrEvent, relay: string): boolean {
+    const letter = letterOf(event, relay);
+    const objection = letter === null ? 'recipient' : door.glance(guestOf(letter));
+    if (objection === null) return true;
+    // Nobody has proven to have written it: it counts as the relay's.
+    drops.count(objection, relay, { event: event.id });
+    return false;
+  }
+
+  function admit(event: NostrEvent, relay: string): Delivered {
+    const letter = letterOf(event, relay);
+    if (letter) return pass(guestOf(letter), letter, () => open(letter));
   }
 
   const seatOf = (cohort: string, transport: string): { name: string } | 'stranger' => {
@@ -91,10 +112,10 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   /** Through the door: now, later, or not at all. What was not opened is not dealt with, and may come again. */
-  function pass(letter: Letter, seat: Parameters<Door['admit']>[0]['seat'], run: () => Delivered): Delivered {
+  function pass(guest: Guest, letter: Letter, run: () => Delivered): Delivered {
     const { event, relay, cohort } = letter;
-    const work = states.get(cohort)!.advert.terms.pow_bits ?? 0;
-    const admitted = door.admit({ event, relay, seat, work }, () => {
+    const { seat } = guest;
+    const admitted = door.admit(guest, () => {
       if (!isSeen(event.id)) withoutFault(event, run);
       journal.flush();
     });
@@ -122,7 +143,8 @@ export function createIntake(options: IntakeOptions): Intake {
     const state = states.get(cohort)!;
     const opened = mail.open(event, to, now(), sender => state.transports.has(sender));
     if (opened.status !== 'message' || !hidesSender(event)) return told(letter, take(cohort, opened));
-    return pass(letter, seatOf(cohort, opened.sender), () => told(letter, take(cohort, opened)));
+    const guest = { ...guestOf(letter), seat: seatOf(cohort, opened.sender) };
+    return pass(guest, letter, () => told(letter, take(cohort, opened)));
   }
 
   /** What became of an event that a relay brought. */
@@ -273,6 +295,7 @@ export function createIntake(options: IntakeOptions): Intake {
     takeByHand,
     isByHand: (cohort, transport) => store.meta(byHandKey(cohort, transport)) !== null,
     isWorthAnswer,
+    isWelcome,
     isSeen,
     unseen,
   };

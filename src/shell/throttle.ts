@@ -54,6 +54,8 @@ export interface ThrottleOptions {
 }
 
 export interface Throttle {
+  /** Whether `offer` would not answer `full` now; takes nothing. */
+  hasRoom(visitor: string, visit: Pick<Visit, 'id' | 'bytes'>): boolean;
   /** `now`: do it; `later`: it waits, and `pump` does it; `full`: so much of this visitor waits that it is not kept. */
   offer(visitor: string, visit: Visit): 'now' | 'later' | 'full';
   /** Does what may be done by now, the visitors in turn. A visit that throws is gone, and the others wait on. */
@@ -85,7 +87,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     queues.set(visitor, made);
     return made;
   }
-  const mayGo = (queue: Queue, { bytes }: Visit): boolean =>
+  const mayGo = (queue: Queue, { bytes }: Pick<Visit, 'bytes'>): boolean =>
     queue.visits.has(1) && (queue.bytes?.has(bytes) ?? true) && (together?.has(1) ?? true);
   function pay(queue: Queue, { bytes }: Visit): void {
     queue.visits.take(1);
@@ -93,15 +95,20 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     together?.take(1);
   }
 
+  function answer(queue: Queue, { id, bytes }: Pick<Visit, 'id' | 'bytes'>): 'known' | 'now' | 'later' | 'full' {
+    if (queue.waiting.has(id)) return 'known';
+    if (queue.waiting.size === 0 && mayGo(queue, { bytes })) return 'now';
+    return queue.waiting.size >= waiting.visits || queue.held + bytes > waiting.bytes ? 'full' : 'later';
+  }
+
   return {
+    hasRoom: (visitor, visit) => answer(queueOf(visitor), visit) !== 'full',
     offer(visitor, visit) {
       const queue = queueOf(visitor);
-      if (queue.waiting.has(visit.id)) return 'later';
-      if (queue.waiting.size === 0 && mayGo(queue, visit)) {
-        pay(queue, visit);
-        return 'now';
-      }
-      if (queue.waiting.size >= waiting.visits || queue.held + visit.bytes > waiting.bytes) return 'full';
+      const admitted = answer(queue, visit);
+      if (admitted === 'known') return 'later';
+      if (admitted === 'now') pay(queue, visit);
+      if (admitted !== 'later') return admitted;
       queue.waiting.set(visit.id, visit);
       queue.held += visit.bytes;
       return 'later';

@@ -124,3 +124,26 @@ test('a member that floods meets its own limit, and is told; the others are answ
   expect(told.body.text).toMatch(/more than its share/);
   expect((await quiet.ask(question)).type).toBe('proofs');
 }, 240_000);
+
+test('forgeries in a member’s name, which a relay makes up, use up nothing of what that member may send (fault 57)', async () => {
+  const { member } = await advertise();
+  const [named, other] = [member(), member()];
+  await formCohort([named, other]);
+  const { beacon_address } = named.ready();
+  const question = { type: 'proof_request' as const, body: { beacon_address, did: 'did:btcr2:nobody' } };
+  expect((await named.ask(question)).type).toBe('proofs');
+  const [limited, forged] = [await dropped('member_limited'), await dropped('signature')];
+  // Three times what a member may send at once, and fewer than what ends a connection.
+  relay.faults.tamper = event => [
+    ...Array.from({ length: 300 }, (_, i) => ({ ...event, content: `${event.content.slice(0, -8)}${i}` })),
+    event,
+  ];
+  try {
+    expect((await named.ask(question)).type).toBe('proofs');
+  } finally {
+    relay.faults.tamper = null;
+  }
+  expect(await dropped('signature')).toBeGreaterThanOrEqual(forged + 300);
+  for (let i = 0; i < 20; i++) expect((await named.ask(question)).type).toBe('proofs');
+  expect(await dropped('member_limited')).toBe(limited);
+}, 120_000);

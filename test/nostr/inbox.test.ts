@@ -36,6 +36,56 @@ describe('order of checks', () => {
     expect(kept.dropped).toEqual(['signature', 'shape', 'expired', 'future', 'unasked']);
     expect([...kept.seen]).toEqual([genuine.id]);
   });
+  test('what is not welcome is not verified, whoever is said to have signed it, and is nobody’s junk', async () => {
+    const server = await relay();
+    const kept = memory();
+    const genuine = mail('genuine');
+    const flood = Array.from({ length: 1_500 }, (_, i) => ({ ...mail('', now), content: `forged ${i}` }));
+    server.faults.tamper = event => [...flood, event];
+    const asked: string[] = [];
+    inbox(connectAll([server.url]), kept, {
+      isWelcome(event) {
+        asked.push(event.content);
+        return event.content === 'genuine';
+      },
+    });
+    await store([server], [genuine]);
+    await until(() => kept.delivered.length === 1);
+    expect(asked).toHaveLength(1_501);
+    // A relay that stores a flood is not cut off for it: a bad signature would count, and a thousand of them end the connection.
+    expect(kept.dropped).toEqual([]);
+    expect(server.stats.connections).toBe(2);
+  });
+  test('a copy of what was dealt with is not verified again; one that says something else under its id is no copy', async () => {
+    const server = await relay();
+    const kept = memory();
+    const first = mail('first', now - 50);
+    const opened = inbox(connectAll([server.url]), kept);
+    await store([server], [first]);
+    await until(() => kept.delivered.length === 1);
+    const unsigned = { ...first, sig: '00'.repeat(64) };
+    const ahead = { ...first, created_at: now + 500 };
+    server.faults.tamper = event => [unsigned, ahead, { ...first, content: 'other' }, event];
+    await store([server], [mail('second', now - 40)]);
+    await until(() => kept.delivered.length === 2);
+    await opened.idle();
+    expect(texts(kept.delivered)).toEqual(['first', 'second']);
+    expect(kept.dropped).toEqual(['duplicate', 'signature', 'signature']);
+    expect([...kept.cursors.values()]).toEqual([now - 50]);
+  });
+  test('copies move the cursor of the relay that brought them', async () => {
+    const servers = [await relay(), await relay()];
+    const kept = memory();
+    const old = mail('old', now - 5_000);
+    kept.seen.add(old.id);
+    const opened = inbox(connectAll(servers.map(({ url }) => url)), kept);
+    await store(servers, [old]);
+    await until(() => opened.caughtUp().length === 2 && kept.dropped.length >= 2);
+    opened.askAgain();
+    await until(() => kept.cursors.size === 2);
+    expect([...kept.cursors.values()]).toEqual([now - 5_000, now - 5_000]);
+    expect(kept.delivered).toEqual([]);
+  });
   test('delivers copies of several relays, and repeats, once', async () => {
     const servers = [await relay({ faults: { duplicate: 2 } }), await relay()];
     const kept = memory();

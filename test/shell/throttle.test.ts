@@ -158,6 +158,51 @@ test('a member past its own limit waits, then is turned away and told so every t
   expect(door.mayWarn('flood')).toBe(true);
 });
 
+// fault 57
+test('a glance takes nothing: forgeries in a member’s name, however many, leave all of its share to the member', () => {
+  const { now } = clock();
+  const door = createDoor(limits, now);
+  const guest = (i: number, seat: 'stranger' | 'wrapped' | { name: string }) => ({
+    event: event(`e${i}`),
+    relay: 'a',
+    seat,
+    work: 0,
+  });
+  for (const seat of ['stranger', 'wrapped', { name: 'm' }] as const)
+    for (let i = 0; i < 5_000; i++) expect(door.glance(guest(i, seat))).toBeNull();
+  const answers = Array.from({ length: 300 }, (_, i) => door.admit(guest(i, { name: 'm' }), () => {}));
+  expect(new Set(answers)).toEqual(new Set(['now']));
+});
+
+test('a glance says what the door would say: no work, a full lane, and of a loud member one now and then, to be told', () => {
+  const { time, now } = clock();
+  const door = createDoor(limits, now);
+  const come = (i: number, seat: 'stranger' | 'wrapped' | { name: string }, relay = 'a') => {
+    const guest = { event: event(`f${i}`), relay, seat, work: 0 };
+    const glance = door.glance(guest);
+    return { glance, admitted: door.admit(guest, () => {}) };
+  };
+  for (const [seat, full] of [
+    ['stranger', 'strangers_limited'],
+    ['wrapped', 'wraps_limited'],
+  ] as const) {
+    const answers = Array.from({ length: 4_100 }, (_, i) => come(i, seat));
+    for (const { glance, admitted } of answers) expect(glance).toBe(admitted === full ? full : null);
+    expect(answers.at(-1)!.glance).toBe(full);
+    expect(come(0, seat, 'b').glance).toBeNull();
+  }
+  const member = { name: 'loud' };
+  for (let i = 0; i < 2_300; i++) expect(come(i, member).admitted).not.toBe('member_limited');
+  expect(come(9_000, member)).toEqual({ glance: null, admitted: 'member_limited' });
+  expect([door.mayWarn('loud'), come(9_001, member).glance]).toEqual([true, 'member_limited']);
+  expect(come(1, { name: 'quiet' })).toEqual({ glance: null, admitted: 'now' });
+  time.now += 10;
+  expect(door.glance({ event: event('again'), relay: 'a', seat: member, work: 0 })).toBeNull();
+  const lazy = { event: event('f'.repeat(64)), relay: 'a', work: 1 };
+  expect(door.glance({ ...lazy, seat: 'stranger' })).toBe('no_work');
+  expect(door.glance({ ...lazy, seat: { name: 'quiet' } })).toBeNull();
+});
+
 test('refusals to strangers run out, and come back', () => {
   const { time, now } = clock();
   const door = createDoor(limits, now);
