@@ -30,6 +30,7 @@ import {
 import { isNcryptsec, openNcryptsec, parseSecretKey } from './nostr/keys.ts';
 import { nodeSocket } from './nostr/websocket-node.ts';
 import { type AggregatorApi, OperatorError } from './operator/api.ts';
+import { createEnding } from './operator/ending.ts';
 import { RESTORED } from './operator/restore.ts';
 import {
   ADVERT_LIFE,
@@ -490,6 +491,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       return spendSummaries(find(id)).at(-1)!;
     },
     spendList: async ({ cohort }) => spendSummaries(find(cohort)),
+    ...createEnding({ host, find, transportOf, linkOf: event => encodeAdvertLink(event, relays.urls), now, log }),
     async alarmClear({ cohort, alarm }) {
       const { id, phase } = find(cohort);
       const alarms = phase.name === 'formed' ? [...phase.beacon.alarms].filter(([, { dismissed }]) => !dismissed) : [];

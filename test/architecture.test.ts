@@ -9,6 +9,7 @@ const PURE = ['crypto', 'did', 'smt', 'beacon', 'bitcoin', 'messages', 'blame', 
 /** The wallet room has a pure core and a thin shell around it. */
 const PURE_FILES = [
   'answers',
+  'beacon-patch',
   'blame',
   'blind',
   'opportunity',

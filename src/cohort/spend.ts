@@ -78,11 +78,12 @@ function planOf(state: CohortState, beacon: Beacon, { purpose, to, outpoint }: A
       return { outpoint: round.frozen.outpoint, to: beacon.address, delayBlocks: 0 };
     case 'move': {
       if (round) return 'a round is under way';
-      if (to === undefined) return 'to which address?';
+      const destination = to ?? beacon.succession?.successor?.beacon_address ?? undefined;
+      if (destination === undefined) return 'to which address? No successor is formed whose beacon it could be';
       const found = env.chain?.utxos.find(utxo => utxo.height !== null && isWorth(state, utxo.value_sats));
       if (!found) return 'the chain shows no confirmed output that is worth moving';
       const { txid, vout, value_sats } = found;
-      return { outpoint: { txid, vout, value_sats }, to, delayBlocks: 0 };
+      return { outpoint: { txid, vout, value_sats }, to: destination, delayBlocks: 0 };
     }
     case 'refund':
       if (!refund) return 'these terms have no refund';

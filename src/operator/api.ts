@@ -3,9 +3,10 @@ import type { SpendPurpose, Terms } from '../messages/index.ts';
 import type { AdvertDocument } from '../nostr/advert-document.ts';
 import type { NostrEvent } from '../nostr/event.ts';
 import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
+import type { SuccessionApi } from './succession-api.ts';
 
 /** What the operator can ask of the running daemon, over its control socket. Every answer is plain JSON. */
-export interface AggregatorApi {
+export interface AggregatorApi extends SuccessionApi {
   status(): Promise<DaemonStatus>;
   /** Publishes a new advert. What is left out comes from the `[advert]` section of the configuration. */
   advertCreate(request: { id?: string; expires_in?: number } & Partial<AdvertTerms>): Promise<AdvertSummary>;
@@ -37,7 +38,7 @@ export interface AggregatorApi {
   spendStart(request: {
     cohort: string;
     purpose: SpendPurpose;
-    /** Of a move: the address that the members agreed to. */
+    /** Of a move: the address that the members agreed to; the successor's beacon if left out. */
     to?: string | undefined;
     /** Of a refund: the output of a deposit, which need not be broadcast yet. */
     outpoint?: { txid: string; vout: number; value_sats: number } | undefined;

@@ -228,6 +228,15 @@ export async function runCli(world: CliWorld): Promise<number> {
       case 'cohort show':
         print(await call('cohortShow', { cohort: first }), cohortView);
         break;
+      case 'cohort succeed':
+      case 'cohort dissolve':
+      case 'cohort succession':
+      case 'member gone': {
+        const { successionMethod, successionView } = await import('./succession-cli.ts');
+        const { method, params } = successionMethod(name, first, second, given);
+        print(await call(method, params), successionView);
+        break;
+      }
       case 'alarm list':
         print(await call('cohortShow', { cohort: first }), alarmTable);
         break;

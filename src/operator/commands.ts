@@ -181,6 +181,14 @@ const ADVERT_OPTIONS: OptionSpecs = {
   ),
 };
 
+const END_OPTIONS: OptionSpecs = {
+  'deadline-in': {
+    value: 'TIME',
+    help: 'When the last signal goes out, whoever has sent no update; 7d if left out.',
+  },
+  text: { value: 'TEXT', help: 'Words to the members.' },
+};
+
 /** The aggregator's command line. */
 export const PROGRAM: ProgramSpec = {
   name: 'btcr2-aggregator',
@@ -238,6 +246,38 @@ set of terms is another advert. Times are seconds, or 90s, 15m, 2h, 1d.`,
     },
     { name: 'cohort list', summary: 'List the cohorts.' },
     { name: 'cohort show', operands: 'COHORT', summary: 'Show one cohort: terms, members, DIDs, money, rounds.' },
+    {
+      name: 'cohort succeed',
+      operands: 'COHORT',
+      summary: 'End a cohort, and have another one follow it: with some members new, or gone.',
+      text: `Make the advert of the successor first: advert create. Every member is told where it is, and what to do next: join it, update
+its DIDs in one last signal here, agree to the move of the money, delete its cohort key. Members that leave go without. It may
+be asked again, to name another successor.`,
+      options: {
+        advert: { value: 'ADVERT', help: 'The advert of the cohort that follows; needed.' },
+        ...END_OPTIONS,
+      },
+    },
+    {
+      name: 'cohort dissolve',
+      operands: 'COHORT',
+      summary: 'End a cohort with none to follow.',
+      text: 'Its DIDs take the beacon out in one last signal. Proofs are served for ever, as long as this aggregator runs.',
+      options: END_OPTIONS,
+    },
+    {
+      name: 'cohort succession',
+      operands: 'COHORT',
+      summary: 'Show how far the end of a cohort is, what it waits for, and what to do next.',
+    },
+    {
+      name: 'member gone',
+      operands: 'COHORT MEMBER',
+      summary: 'Say that a member has vanished: the others are told how their DIDs get away.',
+      text: `Nothing can be signed without it, so no round opens from then on. MEMBER is its cohort or transport key, or a beginning of
+it. Should it come back, --back says so.`,
+      options: { back: { help: 'It is here again.' } },
+    },
     { name: 'round list', operands: 'COHORT', summary: 'List the rounds of a cohort.' },
     { name: 'round show', operands: 'COHORT [ROUND]', summary: 'Show one round; the newest if none is named.' },
     { name: 'round open', operands: 'COHORT', summary: 'Ask for a round now, without waiting for its trigger.' },
@@ -316,9 +356,10 @@ announced again, byte for byte. Should the signal be mined first, it stands.`,
     },
     {
       name: 'spend move',
-      operands: 'COHORT ADDRESS',
+      operands: 'COHORT [ADDRESS]',
       summary: 'Move one output of the beacon to an address that every member agreed to (btcr2-wallet release).',
-      text: 'Without OP_RETURN, so it is no signal. Once for each output; members whose person did not agree veto.',
+      text: `Without OP_RETURN, so it is no signal. Once for each output; members whose person did not agree veto. Without ADDRESS it goes
+to the beacon of the successor (cohort succeed).`,
     },
     {
       name: 'spend refund',

@@ -39,6 +39,21 @@ const spendRequest = z.strictObject({
     .optional(),
 });
 
+const endRequest = z.strictObject({
+  cohort: name,
+  advert: name.optional(),
+  deadline_in: z
+    .int()
+    .min(0)
+    .max(365 * 86_400)
+    .optional(),
+  text: z
+    .string()
+    .max(500)
+    .regex(/^\P{Cc}*$/u, 'text without control characters')
+    .optional(),
+});
+
 function take<T>(schema: z.ZodType<T>, params: unknown): T {
   const parsed = schema.safeParse(params);
   if (parsed.success) return parsed.data;
@@ -116,6 +131,10 @@ export function controlMethods(api: AggregatorApi, config: Config): ControlMetho
     roundOpen: async params => api.roundOpen(take(cohort, params)),
     spendList: async params => api.spendList(take(cohort, params)),
     spendStart: async params => api.spendStart(take(spendRequest, params)),
+    cohortEnd: async params => api.cohortEnd(take(endRequest, params)),
+    cohortSuccession: async params => api.cohortSuccession(take(cohort, params)),
+    memberMark: async params =>
+      api.memberMark(take(z.strictObject({ cohort: name, member: name, gone: z.boolean() }), params)),
     evidenceList: async params => {
       const asked = take(z.strictObject({ cohort: name.optional() }), params ?? {});
       return api.evidenceList(asked.cohort === undefined ? {} : { cohort: asked.cohort });

@@ -24,6 +24,7 @@ import { createIntake } from './intake.ts';
 import { createJournal } from './journal.ts';
 import { type Carrying, createLetters, type Source } from './letters.ts';
 import { type Mail, randomHex } from './mail.ts';
+import { formedSuccessors } from './succession.ts';
 
 export interface HostOptions {
   store: Store;
@@ -330,6 +331,7 @@ export function createHost(options: HostOptions): Host {
     env,
     tick() {
       door.pump();
+      for (const { cohort, input } of formedSuccessors([...states.values()])) feed(cohort, input);
       for (const cohort of states.keys()) guarded(cohort, () => settle(cohort));
       journal.flush();
     },

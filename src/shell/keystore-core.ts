@@ -10,7 +10,7 @@ import {
   type SeedKind,
   secretOf,
 } from './keystore-content.ts';
-import { KeyFileError, type KeyKind, type KeyStore, KeyUnknown, requireUse } from './keystore-types.ts';
+import { KeyFileError, type KeyKind, type KeyStore, KeyUnknown, KeyUseRefused, requireUse } from './keystore-types.ts';
 
 /** The secret key number `counter` of a kind, from the 32-byte root of a seed. */
 export type Derive = (root: Bytes, kind: DerivedKind, counter: number) => Bytes;
@@ -40,8 +40,8 @@ export interface KeyStoreParts {
   random: (length: number) => Bytes;
   /** Unix seconds. */
   now: () => number;
-  /** Stores the content durably, whole or not at all, before it returns. */
-  save: (content: KeyFileContent) => void;
+  /** Stores the content durably, whole or not at all, before it returns; `erase`: what it was before is to be gone. */
+  save: (content: KeyFileContent, options?: { erase: true }) => void;
   derive?: Derive;
 }
 
@@ -141,6 +141,17 @@ export function createKeyStore({ content, cipher, random, now, save, derive }: K
       return restored;
     },
     lendState: use => withNew(() => derived('state', 0), use),
+    deleteCohortKey(publicKey) {
+      const key = byXOnly.get(xOnly(publicKey));
+      const entry = key === undefined ? undefined : current.keys[key];
+      if (key === undefined || !entry) return false;
+      if (entry.kind !== 'cohort') throw new KeyUseRefused(key, entry.kind);
+      const { [key]: _, ...keys } = current.keys;
+      save({ ...current, keys }, { erase: true });
+      current = { ...current, keys };
+      byXOnly.delete(xOnly(key));
+      return true;
+    },
     lend(publicKey, use, cohortKeyUse) {
       const key = byXOnly.get(xOnly(publicKey));
       const entry = key === undefined ? undefined : current.keys[key];

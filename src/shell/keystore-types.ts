@@ -18,6 +18,11 @@ export interface KeyStore {
   create(kind: KeyKind): string;
   has(publicKey: string): boolean;
   /**
+   * Deletes a cohort key for good, durably, and says whether it was here: where it is a file, its bytes are overwritten too.
+   * Throws KeyUseRefused for a key of any other kind.
+   */
+  deleteCohortKey(publicKey: string): boolean;
+  /**
    * Runs `use` with a copy of the secret, wiped afterwards. A cohort key is lent only to who says for which of its two
    * uses, no other key for those. Throws KeyUnknown for a key that is not here, KeyUseRefused for a use that its kind does
    * not have.
@@ -41,7 +46,7 @@ export class KeyUseRefused extends Error {
     super(
       kind === 'cohort'
         ? `the cohort key ${publicKey} signs by MuSig2 inside the wallet and its own statements, nothing else`
-        : `${publicKey} is a ${kind} key: only a cohort key signs by MuSig2 and a cohort's statements`,
+        : `${publicKey} is a ${kind} key: only a cohort key signs by MuSig2 and a cohort's statements, and is deleted`,
     );
   }
 }

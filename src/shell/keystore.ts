@@ -2,6 +2,7 @@ import {
   chmodSync,
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
   openSync,
   readFileSync,
@@ -54,7 +55,7 @@ export function openKeyFile(
   const { content, cipher } = unlock(found, path, passphrase, random);
   checkAll(content, cipher);
   if (content.lock !== found.lock) replaceFile(path, keyFileText(content));
-  const save = (next: KeyFileContent): void => replaceFile(path, keyFileText(next));
+  const save = (next: KeyFileContent, { erase = false } = {}): void => replaceFile(path, keyFileText(next), erase);
   return createKeyStore({ content, cipher, random, now, save, ...(derive ? { derive } : {}) });
 }
 
@@ -118,7 +119,20 @@ function readKeyFile(path: string): KeyFileContent {
   return parseKeyFile(readFileSync(path, 'utf8'), path);
 }
 
-function replaceFile(path: string, text: string): void {
+/** `erase`: the old bytes are overwritten where they lay, once the new text is durable under the file's name. */
+function replaceFile(path: string, text: string, erase = false): void {
+  const old = erase && existsSync(path) ? openSync(path, 'r+') : null;
+  try {
+    putInPlace(path, text);
+    if (old === null) return;
+    writeSync(old, new Uint8Array(fstatSync(old).size), 0, undefined, 0);
+    fsyncSync(old);
+  } finally {
+    if (old !== null) closeSync(old);
+  }
+}
+
+function putInPlace(path: string, text: string): void {
   const next = `${path}.new`;
   const handle = openSync(next, 'w', 0o600);
   try {

@@ -1,7 +1,7 @@
 import type { Network } from '../bitcoin/network.ts';
 import type { Bytes } from '../crypto/index.ts';
 import type { DidDocument, Patch, Resolution, Sidecar } from '../did/index.ts';
-import type { Scheme, Terms } from '../messages/index.ts';
+import type { CohortStatus, Scheme, Terms } from '../messages/index.ts';
 import type { Advert } from '../nostr/advert.ts';
 import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
 import type { WalletEvent } from './core.ts';
@@ -47,7 +47,11 @@ export interface WalletApi {
   }): Promise<{ cohort: string; participant_pk: string }>;
   /** Waits until the cohort stands. */
   ready(cohort: string): Promise<{ beacon_address: string; participant_pubkeys: string[] }>;
-  leave(cohort: string): Promise<void>;
+  /**
+   * Gives a seat back; once the cohort stands it only says that this member wants to go, and it signs on until everybody has
+   * left. Rejects with WalletError `refused` while the document of a DID of this wallet lists the beacon, unless with `force`.
+   */
+  leave(cohort: string, options?: { force?: boolean }): Promise<void>;
   /**
    * Agrees that the money of a beacon goes to this address when the cohort gives it up; null takes that back. From then
    * on the wallet signs such a move by itself. Rejects with WalletError `refused` for what is no address of the network.
@@ -293,6 +297,10 @@ export interface CohortView {
     /** Address (IPFS CIDv1) of a CAS beacon's announcement map; null for a tree. */
     map_cid: string | null;
   }[];
+  /** What the aggregator last said of members that go, and of the cohort's end; left out while it said nothing. */
+  status?: CohortStatus;
+  /** This wallet said that it wants to go. */
+  leaving?: true;
   open_sessions: { session_id: string; round: number; attempt: number; txid: string }[];
   /** `blame`: whom the aggregator blames, and whether the wallet found it proven. */
   last_abort: {
@@ -307,11 +315,14 @@ export interface CohortView {
 export interface DidView {
   did: string;
   name: string | null;
-  /** drafted: in no cohort yet; registered: held by an aggregator; listed: its document names the beacon. */
+  /**
+   * drafted: in no cohort yet; registered: held by an aggregator; listed: its document names the beacon; removed: it did, and
+   * still needs a proof of every signal there.
+   */
   beacons: {
     cohort: string;
     address: string;
-    state: 'drafted' | 'asked' | 'registered' | 'listed' | 'refused';
+    state: 'drafted' | 'asked' | 'registered' | 'listed' | 'removed' | 'refused';
     text: string | null;
     missing_proofs: number;
     /** Whether control was proven: a member that proves it displaces one that did not. */
@@ -345,6 +356,7 @@ export class WalletError extends Error {
     | 'restored'
     | 'unfunded'
     | 'transport_lost'
+    | 'retired'
     | 'already'
     | 'no_chain';
 

@@ -27,6 +27,8 @@ export function createAsking({ actor, keys }: { actor: Pick<Actor, 'state' | 'un
     const membership = actor.state().cohorts.get(cohort);
     if (!membership) throw new WalletError('unknown_cohort', `this wallet is in no cohort ${cohort}`);
     const beacon = beaconOf(membership);
+    if (membership.phase.name === 'retired')
+      throw new WalletError('retired', 'the cohort key was deleted: this beacon signals nothing more');
     if (!beacon) throw new WalletError('not_ready', `the cohort is ${membership.phase.name}`);
     return { membership, beacon };
   };

@@ -17,6 +17,8 @@ export interface BelongingParts {
   actor: Actor;
   asking: Asking;
   connecting: Connecting;
+  /** Own DIDs whose document on the chain lists the beacon of a cohort. */
+  listingOf: (cohort: string) => Promise<string[]>;
 }
 
 /** A listed key's word for a new transport key: its x-only form, and BIP-340 over the statement. */
@@ -116,12 +118,17 @@ export function createBelonging(parts: BelongingParts): Belonging {
       if (refused !== null) throw new WalletError('refused', refused);
       return { cohort, transport_key };
     },
-    async leave(cohort) {
+    async leave(cohort, { force = false } = {}) {
       requireTransport(cohort);
       start();
-      refusedBy(await actor.feed({ type: 'leave', cohort, reason: 'the wallet leaves' }));
+      const isReady = actor.state().cohorts.get(cohort)?.phase.name === 'ready';
+      const listing = isReady && !force ? await parts.listingOf(cohort) : [];
+      refusedBy(await actor.feed({ type: 'leave', cohort, reason: 'the wallet leaves', listing, force }));
       if (isByHand(cohort)) return;
-      await answer(state => (state.cohorts.get(cohort)?.phase.name === 'ended' ? true : undefined), 'leaving');
+      await answer(({ cohorts }) => {
+        const at = cohorts.get(cohort)?.phase;
+        return at?.name === 'ended' || (at?.name === 'ready' && at.beacon.leaving) ? true : undefined;
+      }, 'leaving');
     },
   };
 }

@@ -65,6 +65,7 @@ export function evolve(state: WalletState, event: Event): WalletState {
           state: 'locked',
           text: null,
           own_signals: [],
+          names: null,
         })),
         created_at: event.at,
         restored: true,
@@ -245,6 +246,7 @@ function signed(own: WalletDid, event: Of<'update_signed'>): WalletDid {
     state,
     text: null,
     own_signals: before?.own_signals ?? [],
+    names: event.names,
   };
   const updates = event.own_signal ? announced(others, sent, event.own_signal) : [...others, sent];
   return {

@@ -32,6 +32,8 @@ import { createPublishing } from './publishing.ts';
 import { createRestorer, isSeeded } from './restorer.ts';
 import { createAutosave } from './saved/autosave.ts';
 import { createSaver } from './saved/saver.ts';
+import { createSucceeding, forgetRetired } from './succeeding.ts';
+import type { SuccessionApi } from './succession-api.ts';
 import { cohortViews, didViews, doubtView } from './views.ts';
 
 export type { WalletTiming } from './connecting.ts';
@@ -60,7 +62,7 @@ export interface WalletParts {
   stateOnRelays?: boolean;
 }
 
-export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, PublishApi, SavedApi {
+export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, PublishApi, SavedApi, SuccessionApi {
   /** Connects to the relays and answers rounds by itself from now on. */
   start(): void;
   stop(): Promise<void>;
@@ -152,7 +154,7 @@ export function createWallet(parts: WalletParts): Wallet {
   listeners.add(autosave.note);
   const asking = createAsking({ actor, keys });
   const ownBeacon = createOwnBeacon({ network, chain, eye, keys, random, actor });
-  const { resolveOwn, currentDocument, orderOf, ...controlling } = createControlling({
+  const controlling = createControlling({
     network,
     chain,
     keys,
@@ -163,7 +165,22 @@ export function createWallet(parts: WalletParts): Wallet {
     ownBeacon,
     listeners,
   });
+  const { resolveOwn, currentDocument, orderOf, ...controls } = controlling;
   const { didOf, refusedBy } = asking;
+  const discover: WalletApi['discover'] = query =>
+    discoverAdverts(
+      {
+        network,
+        relays: parts.relays,
+        openSocket: parts.openSocket,
+        now,
+        log,
+        ownRelays: connecting.relays,
+      },
+      query,
+    );
+  const { listingOf, ...succeeding } = createSucceeding({ actor, keys, eye, asking, controlling, discover });
+  forgetRetired({ actor, keys });
   return {
     start() {
       connecting.start();
@@ -181,19 +198,9 @@ export function createWallet(parts: WalletParts): Wallet {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    discover: query =>
-      discoverAdverts(
-        {
-          network,
-          relays: parts.relays,
-          openSocket: parts.openSocket,
-          now,
-          log,
-          ownRelays: connecting.relays,
-        },
-        query,
-      ),
-    ...createBelonging({ network, keys, random, now, actor, asking, connecting }),
+    discover,
+    ...createBelonging({ network, keys, random, now, actor, asking, connecting, listingOf }),
+    ...succeeding,
     compose: async request => actor.compose(request, connecting.urls()),
     async composed({ events }) {
       actor.composed(events);
@@ -211,7 +218,7 @@ export function createWallet(parts: WalletParts): Wallet {
         throw error;
       }
     },
-    ...controlling,
+    ...controls,
     ...createPublishing({
       content: parts.content ?? null,
       state: actor.state,

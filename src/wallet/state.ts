@@ -88,6 +88,8 @@ export interface WalletUpdate {
   text: string | null;
   /** Transactions of the controller's own beacon that announce it. */
   own_signals: HeldOwnSignal[];
+  /** Beacon addresses of the document that it makes; null for one that was put back from a seed. */
+  names: readonly string[] | null;
 }
 
 /** A signed transaction of the controller's own beacon: once it was sent it may appear at any time. */

@@ -40,6 +40,8 @@ export function cohortViews(state: WalletState, hasKey: (transport: string) => b
         attempt,
         txid: steps[0]!.txid,
       })),
+      ...(beacon?.status ? { status: beacon.status } : {}),
+      ...(beacon?.leaving ? { leaving: true as const } : {}),
       last_abort: membership.last_abort,
     };
   });
@@ -84,6 +86,13 @@ export const missingProofs = (beacon: MemberBeacon, did: string): number =>
     ({ signal_bytes, seen }) => seen.status !== 'unseen' && !holdsEvidence(beacon, signal_bytes, did),
   ).length;
 
+/** Whether the newest document that is final lists the beacon no more, and no draft does. */
+function isRemoved({ updates }: WalletDid, address: string): boolean {
+  const last = updates.findLast(({ state }) => state === 'final');
+  const later = updates.filter(({ version, state }) => version > (last?.version ?? 0) && state !== 'refused');
+  return last?.names != null && ![last, ...later].some(({ names }) => names?.includes(address));
+}
+
 /** A beacon counts as listed only with the proofs of its whole history: without them the DID would not resolve. */
 function beaconView(
   own: WalletDid,
@@ -95,10 +104,12 @@ function beaconView(
   const missing_proofs = missingProofs(beacon, own.did);
   const text = registration?.name === 'refused' ? `${registration.code}: ${registration.text}` : null;
   const state =
-    registration?.name !== 'held'
-      ? (registration?.name ?? 'drafted')
-      : isNamed && missing_proofs === 0
-        ? 'listed'
-        : 'registered';
+    isNamed && isRemoved(own, beacon.beacon_address)
+      ? 'removed'
+      : registration?.name !== 'held'
+        ? (registration?.name ?? 'drafted')
+        : isNamed && missing_proofs === 0
+          ? 'listed'
+          : 'registered';
   return { state, text, missing_proofs, proven: registration?.name === 'held' && registration.proven };
 }

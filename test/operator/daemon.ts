@@ -13,6 +13,7 @@ import type {
   SpendSummary,
 } from '../../src/operator/api.ts';
 import { OperatorError } from '../../src/operator/api.ts';
+import type { SuccessionSummary } from '../../src/operator/succession-api.ts';
 
 export const COHORT = 'ab'.repeat(32);
 export const NOW = 1_800_000_000;
@@ -151,6 +152,28 @@ const spend: SpendSummary = {
   hex: null,
 };
 
+const ending: SuccessionSummary = {
+  cohort: COHORT,
+  advert_id: 'demo',
+  beacon_address: 'bcrt1pexample',
+  stage: 'updating',
+  deadline: NOW + 86_400,
+  text: 'we move on',
+  successor: {
+    cohort: COHORT,
+    advert_id: 'next',
+    phase: 'formed',
+    beacon_address: 'bcrt1pnext',
+    seats: { taken: 2, min: 2, max: 3 },
+  },
+  members: [{ participant_pk: `02${COHORT}`, departure: 'leaving', key_deleted: false }],
+  listing: [{ did: 'did:btcr2:k1example', member: `02${COHORT}`, update_waits: false }],
+  unknown_dids: 1,
+  money: [{ outpoint: `${COHORT}:0`, value_sats: 100_000 }],
+  waits_for: ['an update of did:btcr2:k1example'],
+  next: ['round open demo'],
+};
+
 /** An api that answers the same every time, and keeps what it was asked. */
 export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { api: AggregatorApi; asked: unknown[][] } {
   const asked: unknown[][] = [];
@@ -175,6 +198,9 @@ export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { ap
     roundShow: answer('roundShow', round),
     evidenceList: answer('evidenceList', [kept]),
     evidenceExport: answer('evidenceExport', transcript),
+    cohortEnd: answer('cohortEnd', ending),
+    cohortSuccession: answer('cohortSuccession', ending),
+    memberMark: answer('memberMark', ending),
     spendList: answer('spendList', [spend]),
     spendStart: answer('spendStart', spend),
     alarmClear: answer('alarmClear', detail(config)),

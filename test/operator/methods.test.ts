@@ -59,6 +59,11 @@ describe('the requests of the operator', () => {
     ['evidenceExport', {}],
     ['evidenceExport', { id: 1.5 }],
     ['evidenceExport', { id: '1' }],
+    ['cohortEnd', { cohort: 'a', deadline_in: -1 }],
+    ['cohortEnd', { cohort: 'a', text: 'a\u0007b' }],
+    ['cohortEnd', { advert: 'a' }],
+    ['cohortSuccession', {}],
+    ['memberMark', { cohort: 'a', member: 'b' }],
   ])('%s is refused with %j', async (method, params) => {
     const { api, asked } = fakeApi(config);
     expect(await refusal(controlMethods(api, config)[method]!(params))).toMatch(/^invalid_params: /);

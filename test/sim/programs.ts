@@ -147,6 +147,7 @@ export function createRole(parts: RoleParts): Role {
     const keys: KeyStore = {
       create: kind => act('key', () => innerKeys.create(kind)),
       has: alive(innerKeys.has),
+      deleteCohortKey: key => act('key', () => innerKeys.deleteCohortKey(key)),
       lend: (key, use, cohortKeyUse) => {
         check();
         return innerKeys.lend(key, use, cohortKeyUse);

@@ -1,6 +1,7 @@
 import type { ByHandApi, PublishApi, RestoreApi, SingletonApi, WalletApi } from '../api.ts';
+import type { SuccessionApi } from '../succession-api.ts';
 
-type Api = WalletApi & SingletonApi & ByHandApi & RestoreApi & PublishApi;
+type Api = WalletApi & SingletonApi & ByHandApi & RestoreApi & PublishApi & SuccessionApi;
 
 type Asked<F> = F extends (...parameters: infer P) => infer R ? (...parameters: P) => Promise<Awaited<R>> : never;
 
@@ -14,7 +15,9 @@ export const localPort = (wallet: Api): WalletPort => ({
   discover: query => wallet.discover(query),
   join: request => wallet.join(request),
   ready: cohort => wallet.ready(cohort),
-  leave: cohort => wallet.leave(cohort),
+  leave: (cohort, options) => (options ? wallet.leave(cohort, options) : wallet.leave(cohort)),
+  succession: request => wallet.succession(request),
+  exit: request => wallet.exit(request),
   rebind: cohort => wallet.rebind(cohort),
   release: request => wallet.release(request),
   createDid: request => wallet.createDid(request),

@@ -39,6 +39,17 @@ const didRequest = z.strictObject({
   name: text.optional(),
   singleton: z.boolean().optional(),
 });
+const leaveRequest = z.union([
+  text.transform(cohort => ({ cohort, force: false })),
+  z.strictObject({ cohort: text, force: z.boolean().default(false) }),
+]);
+const successionRequest = z.strictObject({
+  cohort: text,
+  alone: z.boolean().optional(),
+  deleteKey: z.boolean().optional(),
+  abandon: z.boolean().optional(),
+});
+const exitRequest = z.strictObject({ cohort: text, feeCapSats: z.int().min(1).optional() });
 const releaseRequest = z.strictObject({ cohort: text, to: text.nullable() });
 const registerRequest = z.strictObject({ did: text, cohort: text, disclose: z.boolean().optional() });
 const viaSingleton = {
@@ -131,7 +142,12 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
       return port.join(defined({ ...request, advert: verifiedAdvert(request.advert.event) }));
     },
     ready: async params => port.ready(take(named('cohort'), params)),
-    leave: async params => port.leave(take(named('cohort'), params)),
+    leave: async params => {
+      const { cohort, force } = take(leaveRequest, params);
+      return force ? port.leave(cohort, { force }) : port.leave(cohort);
+    },
+    succession: async params => port.succession(defined(take(successionRequest, params))),
+    exit: async params => port.exit(defined(take(exitRequest, params))),
     rebind: async params => port.rebind(take(named('cohort'), params)),
     release: async params => port.release(take(releaseRequest, params)),
     createDid: async params => port.createDid(defined(take(didRequest, params))),

@@ -206,6 +206,8 @@ export function fakeWallet(answers: Partial<Wallet> = {}): FakeWallet {
     ready: noted('ready', answers.ready),
     leave: noted('leave', answers.leave),
     rebind: noted('rebind', answers.rebind),
+    succession: noted('succession', answers.succession),
+    exit: noted('exit', answers.exit),
     release: noted('release', answers.release),
     createDid: noted('createDid', answers.createDid),
     register: noted('register', answers.register),

@@ -7,6 +7,7 @@ import { didCreate } from './did-create.ts';
 import { didList } from './did-list.ts';
 import { discover } from './discover.ts';
 import { evidenceVerify } from './evidence-verify.ts';
+import { exit } from './exit.ts';
 import { funding } from './funding.ts';
 import { init } from './init.ts';
 import { join } from './join.ts';
@@ -23,6 +24,7 @@ import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { sidecar } from './sidecar.ts';
 import { status } from './status.ts';
+import { succession } from './succession.ts';
 import { trustCopy } from './trust-copy.ts';
 import { update } from './update.ts';
 
@@ -36,6 +38,8 @@ export const COMMANDS: readonly Command[] = [
   discover,
   join,
   leave,
+  succession,
+  exit,
   rebind,
   didCreate,
   didList,

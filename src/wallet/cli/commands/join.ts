@@ -116,13 +116,15 @@ function refuseOver(advert: Advert, now: number): void {
   if (advert.expires_at <= now) throw new Refused('not_open', 'the offer has ended');
 }
 
-function offerText(invocation: Invocation, advert: Advert): string {
+/** The terms of an advert with what they mean, for a person to agree to. */
+export function offerText(invocation: Invocation, advert: Advert): string {
   const paint = paintOf(invocation);
   const warnings = N_OF_N.map(text => `${paint('yellow', '!')} ${text}\n`).join('');
   return `${fields(offerRows(advert, invocation.io.now()), paint)}\n${warnings}`;
 }
 
-async function agree(invocation: Invocation): Promise<void> {
+/** Asks a person to agree, unless `--yes` says so. Throws Refused `declined`. */
+export async function agree(invocation: Invocation): Promise<void> {
   if (isSet(invocation, 'yes') || invocation.io.ask === null) return;
   const answer = await invocation.io.ask('Join under these terms? [y/N] ');
   if (!/^y(es)?$/i.test(answer.trim())) throw new Refused('declined', 'not joined');

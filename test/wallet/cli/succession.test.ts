@@ -1,0 +1,117 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { WalletError } from '../../../src/wallet/api.ts';
+import type { SuccessionProgress } from '../../../src/wallet/succession-api.ts';
+import { advertEvent, advertOf, cli, cohortView, DID_ONE, DID_TWO, fakeWallet, statusOf, tempHome } from './harness.ts';
+
+const demo = advertOf(advertEvent('demo'));
+const next = advertOf(advertEvent('next'));
+const status = () => statusOf({ cohorts: [cohortView(demo)] });
+
+let home: string;
+beforeEach(async () => {
+  home = await tempHome();
+});
+const at = (...argv: string[]): string[] => [...argv, '--home', home, '--log-level', 'error'];
+
+const progress = (over: Partial<SuccessionProgress> = {}): SuccessionProgress => ({
+  cohort: demo.cohort,
+  advert_id: 'demo',
+  step: 'last_signal',
+  did: ['sent version 2'],
+  next: 'the last signal has to be six blocks deep',
+  successor: null,
+  advert: null,
+  listing: [DID_ONE],
+  ...over,
+});
+
+describe('succession', () => {
+  test('says what was done and what comes next', async () => {
+    const wallet = fakeWallet({ status, succession: async () => progress() });
+    const said = await cli(at('succession', 'demo'), { wallet });
+    expect(said).toMatchObject({
+      code: 0,
+      out: 'sent version 2\nlast_signal: the last signal has to be six blocks deep\n',
+      err: expect.stringContaining('keep `btcr2-wallet run` going'),
+    });
+    expect(wallet.calls).toContainEqual(['succession', { cohort: demo.cohort }]);
+    const { out } = await cli(at('succession', 'demo', '--json'), { wallet });
+    expect(JSON.parse(out)).toMatchObject({ step: 'last_signal', listing: [DID_ONE] });
+  });
+
+  test('shows the successor and joins it only if the person agrees', async () => {
+    const steps = () => {
+      const all = [progress({ step: 'join', did: [], advert: next }), progress({ step: 'forming', did: [] })];
+      return fakeWallet({
+        status,
+        succession: async () => all.shift()!,
+        join: async () => ({ cohort: next.cohort, participant_pk: `02${'1'.repeat(64)}` }),
+      });
+    };
+    const agreed = steps();
+    const said = await cli(at('succession', 'demo'), { wallet: agreed, answers: ['y'] });
+    expect(said.out).toMatch(/next, open[\s\S]*12,345 sat a signal[\s\S]*forming: /);
+    expect(agreed.calls).toContainEqual(['join', { advert: next }]);
+
+    const declined = steps();
+    expect(await cli(at('succession', 'demo'), { wallet: declined, answers: ['n'] })).toMatchObject({ code: 1 });
+    expect(declined.calls.map(([name]) => name)).not.toContain('join');
+
+    // Nobody can be asked: nothing is agreed to, and the step is said.
+    const unasked = steps();
+    const { code, out } = await cli(at('succession', 'demo', '--json'), { wallet: unasked });
+    expect({ code, step: JSON.parse(out).step }).toEqual({ code: 0, step: 'join' });
+    expect(unasked.calls.map(([name]) => name)).not.toContain('join');
+
+    const told = steps();
+    await cli(at('succession', 'demo', '--yes', '--json'), { wallet: told });
+    expect(told.calls.map(([name]) => name)).toContain('join');
+  });
+
+  test('deletes the key by a flag of its own only, and a refusal has its code', async () => {
+    const wallet = fakeWallet({ status, succession: async () => progress({ step: 'done' }) });
+    await cli(at('succession', 'demo', '--delete-key', '--abandon'), { wallet });
+    expect(wallet.calls).toContainEqual(['succession', { cohort: demo.cohort, deleteKey: true, abandon: true }]);
+    await cli(at('succession', 'demo', '--alone'), { wallet });
+    expect(wallet.calls).toContainEqual(['succession', { cohort: demo.cohort, alone: true }]);
+    expect(await cli(at('succession', 'demo', '--abandon'), { wallet })).toMatchObject({ code: 2 });
+    const needed = () => Promise.reject(new WalletError('refused', '5 sat are at the address'));
+    const refused = await cli(at('succession', 'demo', '--delete-key', '--json'), {
+      wallet: fakeWallet({ status, succession: needed }),
+    });
+    expect(refused.code).toBe(1);
+    expect(JSON.parse(refused.out)).toEqual({ error: { code: 'refused', message: '5 sat are at the address' } });
+  });
+});
+
+describe('exit', () => {
+  test('says of every DID what became of it; one that failed is exit code 1', async () => {
+    const dids = [
+      { did: DID_ONE, state: 'announced' as const, txid: 'ab'.repeat(32), text: null },
+      { did: DID_TWO, state: 'failed' as const, txid: null, text: 'unfunded: a signal needs 400 sat more' },
+    ];
+    const wallet = fakeWallet({ status, exit: async () => ({ cohort: demo.cohort, advert_id: 'demo', dids }) });
+    const said = await cli(at('exit', 'demo', '--fee-cap', '900'), { wallet });
+    expect(said.code).toBe(1);
+    expect(said.out).toBe(
+      `${DID_ONE} is taken out by ${'ab'.repeat(32)}\n${DID_TWO} failed: unfunded: a signal needs 400 sat more\n`,
+    );
+    expect(said.err).toContain('btcr2-wallet funding DID');
+    expect(wallet.calls).toContainEqual(['exit', { cohort: demo.cohort, feeCapSats: 900 }]);
+    expect(await cli(at('exit', 'demo', '--fee-cap', 'x'), { wallet })).toMatchObject({ code: 2 });
+    const none = fakeWallet({ status, exit: async () => ({ cohort: demo.cohort, advert_id: 'demo', dids: [] }) });
+    expect(await cli(at('exit', 'demo'), { wallet: none })).toMatchObject({
+      code: 0,
+      out: 'no DID of this wallet lists the beacon of demo\n',
+    });
+  });
+});
+
+test('leave of a cohort that stands says that it is a word only; --force is passed on', async () => {
+  const leaving = () => statusOf({ cohorts: [cohortView(demo, { leaving: true })] });
+  const wallet = fakeWallet({ status: leaving, leave: async () => {} });
+  const said = await cli(at('leave', 'demo', '--force'), { wallet });
+  expect(wallet.calls).toContainEqual(['leave', demo.cohort, { force: true }]);
+  expect(said.out).toBe('asked to leave demo\n');
+  expect(said.err).toContain('btcr2-wallet succession');
+});
