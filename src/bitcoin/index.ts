@@ -1,10 +1,12 @@
 export * from './address.ts';
 export * from './errors.ts';
 export * from './fees.ts';
+export * from './leaves.ts';
 export * from './musig.ts';
 export * from './network.ts';
 export * from './outpoint.ts';
 export * from './runway.ts';
+export * from './script-path.ts';
 export * from './signal.ts';
 export * from './signal-bytes.ts';
 export { readSignalPsbt, type SignalPsbt } from './signal-psbt.ts';
