@@ -23,6 +23,7 @@ const PURE_FILES = [
   'doubt',
   'events',
   'evolve',
+  'fallback',
   'inputs',
   'jobs',
   'joining',

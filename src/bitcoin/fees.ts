@@ -74,11 +74,12 @@ export function chooseFee({
 
 /**
  * The fees (satoshis) of the transactions that one ceremony signs, as the terms have them: the first alone, or a ladder
- * from it (`feeLadder`) for signals with change. Member and aggregator compute the same. Throws as `feeLadder`.
+ * from it (`feeLadder`) for signals of so many virtual bytes, by default those with change by the key path. Member and aggregator compute the same. Throws as `feeLadder`.
  */
 export const agreedFees = (
   { fee_cap, fee_ladder }: { fee_cap: number; fee_ladder?: { steps: number; factor: number } | undefined },
   base: number,
+  vsize = signalVsize(true),
 ): number[] =>
   fee_ladder
     ? feeLadder({
@@ -86,7 +87,7 @@ export const agreedFees = (
         factor: fee_ladder.factor,
         count: fee_ladder.steps,
         capSats: fee_cap,
-        vsize: signalVsize(true),
+        vsize,
       })
     : [base];
 

@@ -1,6 +1,7 @@
 export * from './address.ts';
 export * from './errors.ts';
 export * from './fees.ts';
+export * from './leaf-sizes.ts';
 export * from './leaves.ts';
 export * from './musig.ts';
 export * from './network.ts';

@@ -1,12 +1,11 @@
 import { opcodes, script } from 'bitcoinjs-lib';
 import { type Bytes, compareBytes, concatBytes, fromHex, isHex, taggedHash, toHex } from '../crypto/index.ts';
 import { BitcoinFormatError } from './errors.ts';
+import { MAX_FALLBACK_MEMBERS } from './leaf-sizes.ts';
 import { MAX_DELAY_BLOCKS } from './spend.ts';
 
 /** The version of all leaves (BIP-342). */
 export const TAPSCRIPT = 0xc0;
-/** Every signature of a fallback stands in its transaction: more members would make it too large for a message. */
-export const MAX_FALLBACK_MEMBERS = 50;
 
 export interface FallbackPolicy {
   /** How many of the members can sign without the others. */

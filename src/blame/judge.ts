@@ -1,6 +1,7 @@
 import { curve } from '#curve';
-import { beaconOutput, createMusig, type KeySet, parseTx, signalSighash } from '../bitcoin/index.ts';
+import { createMusig, type KeySet, leafSighash, parseTx, signalSighash } from '../bitcoin/index.ts';
 import type { Network } from '../bitcoin/network.ts';
+import { beaconOf, keySetOf, treeOf } from '../cohort/keys.ts';
 import { type Bytes, concatBytes, fromHex, toHex } from '../crypto/index.ts';
 import {
   checkEnvelope,
@@ -11,10 +12,17 @@ import {
   sessionId,
   xOnlyOf,
 } from '../messages/index.ts';
+import type { TermsPolicy } from '../messages/policy.ts';
 import type { SessionRecord, Transcript } from './transcript.ts';
 
 /** What signed envelopes can show of a member. Silence is not among it. */
-export type Fault = 'two_nonces' | 'two_authorizations' | 'invalid_nonce' | 'invalid_signature';
+export type Fault =
+  | 'two_nonces'
+  | 'two_authorizations'
+  | 'two_fallback_signatures'
+  | 'invalid_nonce'
+  | 'invalid_signature'
+  | 'invalid_fallback_signature';
 
 export type Verdict =
   | { shown: true; fault: Fault; participant_pk: string; session_id: string }
@@ -34,11 +42,15 @@ export interface JudgedSession {
   participant_pubkeys: readonly string[];
   /** The hash to sign, one a fee step; null where the value of the outpoint is not proven. */
   messages: readonly Bytes[] | null;
+  /** Of members with a script tree: their policy, and what is signed in the session's fallback, by transaction id. */
+  policy?: TermsPolicy;
+  fallback?: ReadonlyMap<string, Bytes> | null;
 }
 
 type Of<T extends Envelope['type']> = Extract<Envelope, { type: T }>;
 type Nonce = Of<'nonce'>;
 type Authorization = Of<'signal_authorization'>;
+type FallbackSignature = Of<'fallback_signature'>;
 
 const musig = createMusig(curve);
 
@@ -80,6 +92,9 @@ export function judge(accused: Accused, envelopes: readonly unknown[], session: 
   if (twoNonces !== null) return convict('two_nonces', twoNonces);
   const twoSignatures = contradiction(authorizations, body => [body.agg_nonce, body.sig]);
   if (twoSignatures !== null) return convict('two_authorizations', twoSignatures);
+  const fallbacks = said.filter(isFallbackSignature);
+  const twoFallbacks = contradiction(fallbacks, body => [body.txids, body.sig]);
+  if (twoFallbacks !== null) return convict('two_fallback_signatures', twoFallbacks);
   const off = nonces.find(({ body }) => !body.nonce_points.flat().every(point => isPoint(point)));
   if (off) return convict('invalid_nonce', off.body.session_id);
   let why = 'nothing in it contradicts itself';
@@ -90,11 +105,37 @@ export function judge(accused: Accused, envelopes: readonly unknown[], session: 
     if (verdict === null) return convict('invalid_signature', session_id);
     why = verdict;
   }
+  for (const { body } of fallbacks) {
+    const verdict = judgeFallback(participant_pk, body, session);
+    if (verdict === null) return convict('invalid_fallback_signature', body.session_id);
+    why = verdict;
+  }
   return nothing(why);
+}
+
+/** Null if a signature of a fallback is shown to be wrong; else why nothing is shown. */
+function judgeFallback(
+  participant_pk: string,
+  { session_id, txids, sig }: FallbackSignature['body'],
+  session: JudgedSession | null,
+): string | null {
+  if (!session) return 'what was signed is missing';
+  if (session.session_id !== session_id) return 'the session described is not the one that was signed';
+  if (!session.participant_pubkeys.includes(participant_pk)) return 'the accused is no member of that session';
+  const messages = txids.map(txid => session.fallback?.get(txid));
+  if (messages.some(message => message === undefined))
+    return 'the transactions of the fallback, or the one that paid the outpoint, are missing';
+  // Of a wrong number of them the aggregator says so, and asks on: they prove no ill will.
+  if (sig.length !== txids.length) return `${txids.length} signatures were due`;
+  const key = fromHex(xOnlyOf(participant_pk), 32);
+  const isGood = messages.every((message, i) => curve.verifySchnorr(message!, key, fromHex(sig[i]!, 64)));
+  return isGood ? 'the signature verifies' : null;
 }
 
 const isNonce = (envelope: Envelope): envelope is Nonce => envelope.type === 'nonce';
 const isAuthorization = (envelope: Envelope): envelope is Authorization => envelope.type === 'signal_authorization';
+const isFallbackSignature = (envelope: Envelope): envelope is FallbackSignature =>
+  envelope.type === 'fallback_signature';
 
 function isSeated({ participant_pk, advert }: Accused, seat: SeatProof): boolean {
   const { transport_key } = seat;
@@ -118,7 +159,7 @@ function isSeated({ participant_pk, advert }: Accused, seat: SeatProof): boolean
 }
 
 /** The session in which two messages of one kind say two things; null where none do. */
-function contradiction<T extends Nonce | Authorization>(
+function contradiction<T extends Nonce | Authorization | FallbackSignature>(
   messages: readonly T[],
   what: (body: T['body']) => unknown,
 ): string | null {
@@ -150,7 +191,7 @@ function judgeSignature(
   const { nonce_points } = nonce.body;
   if ([nonce_points, body.agg_nonce, body.sig].some(({ length }) => length !== messages.length))
     return `${messages.length} nonces and signatures were due`;
-  const keySet = musig.keySet(session.participant_pubkeys.map(key => fromHex(key, 33)));
+  const keySet = keySetOf(session.participant_pubkeys, session.policy);
   for (const [step, message] of messages.entries()) {
     const verified = verifyStep(keySet, message, {
       participant_pk,
@@ -186,7 +227,7 @@ function verifyStep(
 
 /** The session that a record describes, under the id that the record hashes to. Throws for transactions that are none. */
 function openRecord(record: SessionRecord, network: Network): JudgedSession {
-  const { outpoint, transactions, participant_pubkeys, funding, ...rest } = record;
+  const { outpoint, transactions, participant_pubkeys, funding, policy, fallback, ...rest } = record;
   const id = sessionId({
     ...rest,
     outpoint: `${outpoint.txid}:${outpoint.vout}`,
@@ -196,17 +237,36 @@ function openRecord(record: SessionRecord, network: Network): JudgedSession {
   return {
     session_id: toHex(id),
     participant_pubkeys,
-    messages: funding === null ? null : messagesOf(record, funding, network),
+    ...(policy === undefined ? {} : { policy }),
+    ...(funding === null ? { messages: null } : signedIn(record, funding, network)),
   };
 }
 
-function messagesOf(record: SessionRecord, funding: string, network: Network): Bytes[] {
-  const { outpoint, transactions, participant_pubkeys } = record;
+/** What is signed by the key path, and in the fallback: the value is that of the output shown, and its script the members'. */
+function signedIn(
+  record: SessionRecord,
+  funding: string,
+  network: Network,
+): Pick<JudgedSession, 'messages' | 'fallback'> {
+  const { outpoint, transactions, participant_pubkeys, policy, fallback } = record;
   const paid = parseTx(funding);
   const output = paid.outputs[outpoint.vout];
   if (paid.txid !== outpoint.txid || !output) throw new Error('its outpoint is no output of the transaction shown');
-  const keySet = musig.keySet(participant_pubkeys.map(key => fromHex(key, 33)));
-  const { scriptHex } = beaconOutput(keySet, network);
+  const { script_hex: scriptHex } = beaconOf(participant_pubkeys, network, policy);
   if (output.script_hex !== scriptHex) throw new Error('its outpoint does not pay the beacon of these members');
-  return transactions.map(hex => signalSighash(hex, scriptHex, output.value_sats));
+  const tree = policy && treeOf(participant_pubkeys, policy);
+  const spent = { scriptHex, valueSats: output.value_sats };
+  // Only what spends this outpoint was asked for: of anything else a signature proves nothing.
+  const isOurs = (hex: string): boolean =>
+    parseTx(hex).inputs.some(({ txid, vout }) => txid === outpoint.txid && vout === outpoint.vout);
+  return {
+    messages: transactions.map(hex => signalSighash(hex, scriptHex, output.value_sats)),
+    fallback:
+      tree &&
+      new Map(
+        (fallback ?? [])
+          .filter(isOurs)
+          .map(hex => [parseTx(hex).txid, leafSighash(hex, spent, tree.fallback)] as const),
+      ),
+  };
 }

@@ -11,6 +11,7 @@ import {
 } from '../messages/fields.ts';
 import { seatProof } from '../messages/index.ts';
 import { parseJson } from '../messages/json.ts';
+import { termsPolicy } from '../messages/policy.ts';
 
 export const TRANSCRIPT_TYPE = 'btcr2-aggregator/transcript';
 
@@ -25,7 +26,11 @@ export const sessionRecord = z.strictObject({
   outpoint: z.strictObject({ txid, vout: z.int().min(0).max(0xffff_ffff) }),
   /** Unsigned, one a fee step. */
   transactions: z.array(rawTransaction).min(1).max(8),
+  /** Unsigned, of the session's fallback, one a fee step. */
+  fallback: z.array(rawTransaction).min(1).max(8).optional(),
   participant_pubkeys: z.array(compressedKey).min(2).max(1000),
+  /** Left out where the members have no script tree. The output that is spent shows whether it is theirs. */
+  policy: termsPolicy.optional(),
   signal_bytes: hash32,
   /**
    * The transaction that paid the outpoint: its txid fixes the value that the signatures commit to. Null where it was

@@ -3,6 +3,8 @@ import type { Fault, Verdict } from './judge.ts';
 const FAULTS: Record<Fault, string> = {
   two_nonces: 'signed two different nonces for one session',
   two_authorizations: 'signed two different authorizations for one session',
+  two_fallback_signatures: 'signed two different fallbacks of one session',
+  invalid_fallback_signature: 'sent a signature for a fallback that does not verify',
   invalid_nonce: 'signed a nonce that is no point on the curve',
   invalid_signature: 'signed a partial signature that does not verify under the nonces that it sent',
 };

@@ -1,6 +1,13 @@
 import type { Envelope } from '../messages/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import type { CohortEvent } from './events.ts';
+import {
+  advanceFallback,
+  askFallbackAgain,
+  completeFallback,
+  decideFallbackSignature,
+  startFallback,
+} from './fallback.ts';
 import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
 import { sendInstead, stepAfter } from './ladder.ts';
 import { decideResponse } from './opportunity.ts';
@@ -177,6 +184,7 @@ function decideMessage(state: CohortState, envelope: Envelope, admission: Admiss
     case 'nonce':
     case 'veto':
     case 'nonce_lost':
+    case 'fallback_signature':
     case 'signal_authorization': {
       const beacon = beaconOf(state);
       return beacon
@@ -201,6 +209,7 @@ type AtWork = Extract<
       | 'nonce'
       | 'veto'
       | 'nonce_lost'
+      | 'fallback_signature'
       | 'signal_authorization';
   }
 >;
@@ -226,6 +235,8 @@ function decideAtWork(state: CohortState, beacon: Beacon, envelope: AtWork, memb
     if (!asked || round.stage.name !== 'presence' || round.stage.heard.has(member)) return nothing;
     return accept([{ type: 'presence_heard', participant_pk: member }]);
   }
+  if (envelope.type === 'fallback_signature')
+    return decideFallbackSignature(state, beacon, round, envelope, member, env);
   const isSpend = isOfSpend(beacon, envelope.body.session_id);
   if (!round && !isSpend) {
     return beacon.signals.some(signal => signal.session_id === envelope.body.session_id)
@@ -281,7 +292,7 @@ function advanceRound(state: CohortState, beacon: Beacon, env: Env): Decision {
   if (!round) return beacon.spend ? nothing : advanceIdle(state, beacon, env);
   const { stage } = round;
   if (stage.name === 'announced') return nothing;
-  const complete = completeAny(beacon, round, env);
+  const complete = completeAny(beacon, round, env) ?? completeFallback(beacon, round, env);
   if (complete) return complete;
   if (beacon.spend) return nothing;
   const ceremony = roundCeremony(state, beacon, round, env);
@@ -292,7 +303,18 @@ function advanceRound(state: CohortState, beacon: Beacon, env: Env): Decision {
       return advanceNonces(ceremony, stage);
     case 'signatures':
       return advanceSignatures(ceremony, stage);
+    case 'fallback':
+      return advanceFallback(state, beacon, round, stage, env);
     case 'waiting':
-      return advanceWaiting(state, beacon, round, stage, env);
+      return (
+        startFallback(state, beacon, round, env) ??
+        withFallback(state, beacon, round, advanceWaiting(state, beacon, round, stage, env))
+      );
   }
+}
+
+/** With another attempt, whoever has not signed the fallback of an earlier one is asked for that again: either is enough. */
+function withFallback(state: CohortState, beacon: Beacon, round: Round, decision: Decision): Decision {
+  if (!('events' in decision) || decision.events.length === 0) return decision;
+  return accept(decision.events, ...decision.effects, ...askFallbackAgain(state, beacon, round));
 }

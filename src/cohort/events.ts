@@ -107,6 +107,9 @@ export type CohortEvent =
   | { type: 'nonce_received'; participant_pk: string; envelope: EnvelopeOf<'nonce'> }
   | { type: 'nonces_aggregated'; session_id: string; agg_nonce: NoncePair[]; deadline: number; remind_at: number }
   | { type: 'authorization_received'; participant_pk: string; envelope: EnvelopeOf<'signal_authorization'> }
+  | { type: 'fallback_requested'; session_id: string; steps: Step[]; deadline: number; remind_at: number }
+  | { type: 'fallback_signed'; participant_pk: string; envelope: EnvelopeOf<'fallback_signature'> }
+  | { type: 'fallback_vetoed'; session_id: string; participant_pk: string }
   /** Nothing was signed: frozen updates go back to the queue. */
   | { type: 'round_aborted'; reason: AbortReason; not_before: number }
   /** Partial signatures may exist: the round waits for another attempt, or for the chain. */

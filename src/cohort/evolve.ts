@@ -1,8 +1,10 @@
 import { isDeactivated } from '../did/index.ts';
 import type { CohortEvent, Stored } from './events.ts';
+import { evolveFallback, markOverdue } from './fallback-evolve.ts';
 import { afterUpdate } from './known.ts';
 import { evolveSpend, spendAbout } from './spend-evolve.ts';
 import type { Beacon, CohortState, QueuedUpdate, Round, Session, Signal, SignalStep } from './state.ts';
+import { allSteps } from './steps.ts';
 import { evolveSuccession, type SuccessionEvent } from './succession-evolve.ts';
 
 /**
@@ -118,6 +120,7 @@ function evolveSet(
             participant_pubkeys: phase.participant_pubkeys,
             address: phase.beacon_address,
             script_hex: phase.script_hex,
+            policy: state.advert.terms.policy,
             signatures: phase.signatures,
             challenge: event.challenge,
             formed_at: event.at,
@@ -411,9 +414,17 @@ function evolveRound(beacon: Beacon, round: Round, event: RoundEvent): Beacon {
         not_before: event.not_before,
         failures: beacon.failures + 1,
       };
+    case 'fallback_requested':
+    case 'fallback_signed':
+    case 'fallback_vetoed':
+      return withRound(beacon, evolveFallback(round, event));
     case 'attempt_ended':
       return {
-        ...withRound(beacon, { ...round, stage: { name: 'waiting', retry_at: event.retry_at } }),
+        ...withRound(beacon, {
+          ...round,
+          open: markOverdue(round, event),
+          stage: { name: 'waiting', retry_at: event.retry_at },
+        }),
         failures: beacon.failures + 1,
       };
     case 'outpoint_moved': {
@@ -449,9 +460,15 @@ function completed(beacon: Beacon, round: Round, event: Pick_<'signal_completed'
   markUpdates(beacon, frozen.updates, 'announced');
   const earlier = beacon.signals.filter(signal => signal.round !== round.number);
   const hexes = new Map(event.transactions.map(({ txid, hex }) => [txid, hex]));
-  const steps = round.open.flatMap(({ id, attempt, steps }) =>
-    steps.map(
-      ({ txid, fee_sats }): SignalStep => ({ session_id: id, attempt, txid, fee_sats, hex: hexes.get(txid) ?? null }),
+  const steps = round.open.flatMap(session =>
+    allSteps(session).map(
+      ({ txid, fee_sats }): SignalStep => ({
+        session_id: session.id,
+        attempt: session.attempt,
+        txid,
+        fee_sats,
+        hex: hexes.get(txid) ?? null,
+      }),
     ),
   );
   // Attempts over the same outpoint at the same fee make the same transaction: the session says which one was signed.

@@ -1,36 +1,70 @@
 import { curve } from '#curve';
-import { beaconOutput, createMusig, type KeySet, type SigningSession } from '../bitcoin/index.ts';
+import {
+  beaconOutput,
+  createMusig,
+  type FallbackTree,
+  fallbackTree,
+  type KeySet,
+  type SigningSession,
+  type TreeKeys,
+} from '../bitcoin/index.ts';
 import type { Network } from '../bitcoin/network.ts';
 import { type Bytes, concatBytes, fromHex, sha256, toHex, utf8 } from '../crypto/index.ts';
 import { cohortSetStatement, xOnlyOf } from '../messages/index.ts';
+import { policyFor, type TermsPolicy } from '../messages/policy.ts';
 
 export const musig = createMusig(curve);
 
-const byArray = new WeakMap<readonly string[], KeySet>();
+const KEYPATH: TermsPolicy = { type: 'keypath' };
+
+const nameOf = (policy: TermsPolicy): string =>
+  policy.type === 'keypath' ? '' : `${policy.threshold} ${policy.recovery_key} ${policy.recovery_delay_blocks}`;
+
+const byArray = new WeakMap<readonly string[], { policy: string; keySet: KeySet }>();
 
 /** Key sets that were used last, by a hash of their sorted keys: messages and restarts bring the same keys in new arrays. */
 const byKeys = new Map<string, KeySet>();
 const KEPT = 32;
 
 /**
- * The aggregated key of a cohort, of its keys in any order. Computed once a cohort: at 1,000 members it costs a quarter
- * of a second. Throws as `makeKeySet` does.
+ * The aggregated key of a cohort, of its keys in any order, tweaked as its policy says. Computed once a cohort: at 1,000
+ * members it costs a quarter of a second. Throws as `makeKeySet` and `fallbackTree` do.
  */
-export function keySetOf(participantPubkeys: readonly string[]): KeySet {
+export function keySetOf(participantPubkeys: readonly string[], policy: TermsPolicy = KEYPATH): KeySet {
+  const policyName = nameOf(policy);
   const known = byArray.get(participantPubkeys);
-  if (known) return known;
-  const name = toHex(sha256(utf8(participantPubkeys.toSorted().join())));
-  const keySet = byKeys.get(name) ?? musig.keySet(participantPubkeys.map(key => fromHex(key, 33)));
-  byArray.set(participantPubkeys, keySet);
+  if (known?.policy === policyName) return known.keySet;
+  const name = toHex(sha256(utf8(`${policyName} ${participantPubkeys.toSorted().join()}`)));
+  const keySet = byKeys.get(name) ?? makeKeySet(participantPubkeys, policy);
+  byArray.set(participantPubkeys, { policy: policyName, keySet });
   byKeys.delete(name);
   byKeys.set(name, keySet);
   if (byKeys.size > KEPT) byKeys.delete(byKeys.keys().next().value!);
   return keySet;
 }
 
+function makeKeySet(participantPubkeys: readonly string[], policy: TermsPolicy): KeySet {
+  const tree = treeOf(participantPubkeys, policy);
+  return musig.keySet(keysOf(participantPubkeys), tree ? { merkleRoot: tree.merkleRoot } : {});
+}
+
+const keysOf = (participantPubkeys: readonly string[]) => participantPubkeys.map(key => fromHex(key, 33));
+
+/** The script tree of a cohort; null where nobody but all members together can spend. Throws as `fallbackTree` does. */
+export function treeOf(participantPubkeys: readonly string[], policy: TermsPolicy): FallbackTree | null {
+  const due = policyFor(policy, participantPubkeys.length);
+  return due.type === 'keypath' ? null : fallbackTree(keysOf(participantPubkeys), due);
+}
+
+/** Keys and script tree of a cohort; null where it has no tree. */
+export function treeKeysOf(participantPubkeys: readonly string[], policy: TermsPolicy): TreeKeys | null {
+  const tree = treeOf(participantPubkeys, policy);
+  return tree && { tree, keySet: keySetOf(participantPubkeys, policy) };
+}
+
 /** Sorted keys, address and output script of a cohort. */
-export function beaconOf(participantPubkeys: readonly string[], network: Network) {
-  const keySet = keySetOf(participantPubkeys);
+export function beaconOf(participantPubkeys: readonly string[], network: Network, policy: TermsPolicy = KEYPATH) {
+  const keySet = keySetOf(participantPubkeys, policy);
   const { address, scriptHex } = beaconOutput(keySet, network);
   return { participant_pubkeys: keySet.publicKeys.map(toHex), beacon_address: address, script_hex: scriptHex };
 }

@@ -2,6 +2,7 @@ import { curve } from '#curve';
 import { fromHex } from '../crypto/index.ts';
 import { rebindStatement, xOnlyOf } from '../messages/index.ts';
 import { accept, refuse, reply } from './answer.ts';
+import { askFallbackOf } from './fallback.ts';
 import type { Decision, Effect } from './inputs.ts';
 import { askPresence, offerOpportunity, requestAuthorization } from './rounds.ts';
 import { sendSet } from './set.ts';
@@ -59,6 +60,8 @@ function awaitedOf(state: CohortState, member: string): Effect[] {
         : requestAuthorization(state, beacon, round, round.frozen!, stage.session, [member]);
     case 'signatures':
       return stage.session.sigs.has(member) ? [] : sendAggregatedNonce(state, beacon, stage.session, [member]);
+    case 'fallback':
+      return askFallbackOf(state, beacon, stage.session, member);
     case 'waiting':
     case 'announced':
       return [];

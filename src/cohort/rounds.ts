@@ -23,6 +23,7 @@ import type { ChainView, Decision, Effect, Env } from './inputs.ts';
 import { signalEntries } from './leaves.ts';
 import { endBlocker } from './listing.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
+import { allSteps } from './steps.ts';
 import { announceable } from './updates.ts';
 
 export const CONFIRMATIONS_FINAL = 6;
@@ -78,7 +79,7 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
 export const ownTransactions = ({ signals, round, spends, spend }: Beacon): Set<string> =>
   new Set([
     ...signals.flatMap(signal => signal.steps.map(step => step.txid)),
-    ...(round?.open ?? []).flatMap(session => session.steps.map(step => step.txid)),
+    ...(round?.open ?? []).flatMap(session => allSteps(session).map(step => step.txid)),
     ...spends.flatMap(({ session }) => session.steps.map(step => step.txid)),
     ...(spend?.stage.session.steps ?? []).map(step => step.txid),
   ]);

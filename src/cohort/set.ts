@@ -1,6 +1,6 @@
 import { curve } from '#curve';
 import { fromHex } from '../crypto/index.ts';
-import { xOnlyOf } from '../messages/index.ts';
+import { policyFor, xOnlyOf } from '../messages/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
@@ -44,7 +44,7 @@ function sendDropped(state: CohortState, member: string, code: 'advert_closed' |
 
 function proposeSet(state: CohortState, attempt: number, env: Env): Decision {
   const { terms, status } = state.advert;
-  const set = beaconOf([...state.seats.keys()], terms.btc_network);
+  const set = beaconOf([...state.seats.keys()], terms.btc_network, terms.policy);
   const wait = terms.latency.cohort_set;
   const events: CohortEvent[] = [
     { type: 'set_proposed', attempt, ...set, deadline: env.now + wait, remind_at: env.now + Math.ceil(wait / 2) },
@@ -61,7 +61,8 @@ type ProposedSet = Pick<Confirming, 'participant_pubkeys' | 'beacon_address' | '
 
 export function sendSet(state: CohortState, set: ProposedSet, member: string): Effect {
   const { attempt, participant_pubkeys, beacon_address } = set;
-  const { id: advert_id, policy } = state.advert.terms;
+  const { id: advert_id } = state.advert.terms;
+  const policy = policyFor(state.advert.terms.policy, participant_pubkeys.length);
   return {
     type: 'send',
     to: state.seats.get(member)!.transport,
@@ -121,7 +122,7 @@ interface ReadySource {
 }
 
 function sendReady(state: CohortState, source: ReadySource, member: string): Effect {
-  const { id: advert_id, policy } = state.advert.terms;
+  const { id: advert_id } = state.advert.terms;
   return {
     type: 'send',
     to: state.seats.get(member)!.transport,
@@ -131,7 +132,7 @@ function sendReady(state: CohortState, source: ReadySource, member: string): Eff
         advert_id,
         participant_pubkeys: source.participant_pubkeys,
         beacon_address: source.address,
-        policy,
+        policy: policyFor(state.advert.terms.policy, source.participant_pubkeys.length),
         signatures: source.participant_pubkeys.map(key => source.signatures.get(key)!),
         challenge: source.challenge,
       },

@@ -6,6 +6,7 @@ import { raiseFee } from './ladder.ts';
 import { CONFIRMATIONS_FINAL, endAttempt, ownTransactions, tellEnded } from './rounds.ts';
 import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen, SignedSpend } from './state.ts';
 import { tellStatus } from './status.ts';
+import { allSteps } from './steps.ts';
 
 /** Reorganizations deeper than this are not looked for. */
 export const WATCH_DEPTH = 144;
@@ -48,7 +49,7 @@ function settleOpenSession(state: CohortState, beacon: Beacon, chain: ChainView,
       reason: 'outpoint_spent',
       text: `${spender.txid} spends the outpoint of this round`,
     });
-  const session = round.open.find(open => open.steps.some(step => step.txid === spender.txid));
+  const session = round.open.find(open => allSteps(open).some(step => step.txid === spender.txid));
   if (session) {
     const { txid, hex } = spender;
     const { height } = chain.tip;
@@ -104,7 +105,7 @@ const settleBroadcasts = (round: Round): Effect[] =>
   stepsOf(round).map(txid => ({ type: 'settle_broadcast', txid }) as const);
 
 /** Every transaction that may have been signed in a round. */
-const stepsOf = (round: Round): string[] => round.open.flatMap(session => session.steps.map(step => step.txid));
+const stepsOf = (round: Round): string[] => round.open.flatMap(session => allSteps(session).map(step => step.txid));
 
 /** What a node says of a transaction is of no interest once that is mined, or will never be. */
 const clearRefused = (beacon: Beacon, txids: readonly string[]): CohortEvent[] =>

@@ -2,6 +2,7 @@ import { curve } from '#curve';
 import { finalizeSignal, type SigningSession, signalSighash, verifySignal } from '../bitcoin/index.ts';
 import { type Bytes, concatBytes, fromHex, toHex } from '../crypto/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
+import { decideFallbackVeto } from './fallback.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { keySetOf, musig } from './keys.ts';
 import { type AttemptEnd, deadlines, tell } from './rounds.ts';
@@ -160,7 +161,7 @@ const sessions = new WeakMap<Session, SigningSession[]>();
 function signingSessions(beacon: Beacon, session: Session): SigningSession[] {
   const known = sessions.get(session);
   if (known) return known;
-  const keySet = keySetOf(beacon.participant_pubkeys);
+  const keySet = keySetOf(beacon.participant_pubkeys, beacon.policy);
   const opened = session.steps.map((step, i) =>
     musig.session({
       keySet,
@@ -274,6 +275,8 @@ export function advanceSignatures(ceremony: Ceremony, stage: Extract<Stage, { na
 export function decideVeto(ceremony: Ceremony, envelope: EnvelopeOf<'veto'>, member: string): Decision {
   if (!isCurrent(ceremony, envelope.body.session_id))
     return refuse(envelope, 'wrong_session', 'no such session is under way', 'body.session_id');
+  const { stage } = ceremony;
+  if (stage.name === 'fallback') return decideFallbackVeto(ceremony.beacon, stage.session, member);
   return ceremony.end({
     reason: 'veto',
     text: `${member} vetoed: ${envelope.body.code}: ${envelope.body.text}`,
@@ -288,6 +291,9 @@ export function decideNonceLost(ceremony: Ceremony, envelope: EnvelopeOf<'nonce_
     return refuse(envelope, 'wrong_session', 'no such session is under way', 'body.session_id');
   if ('session' in stage && stage.session.sigs.has(member))
     return refuse(envelope, 'wrong_phase', 'this member has authorized the session already', 'body.session_id');
+  // Else one member, by restarting again and again, could keep the others from going on without it.
+  if (stage.name === 'fallback')
+    return refuse(envelope, 'wrong_phase', 'this session goes on by its fallback', 'body.session_id');
   return ceremony.end({
     reason: 'nonce_lost',
     text: `${member} restarted and asks for another attempt`,

@@ -1,5 +1,13 @@
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
-import type { Envelope, RejectionCode, SeatProof, SpendPurpose, SuccessionStage, Terms } from '../messages/index.ts';
+import type {
+  Envelope,
+  RejectionCode,
+  SeatProof,
+  SpendPurpose,
+  SuccessionStage,
+  Terms,
+  TermsPolicy,
+} from '../messages/index.ts';
 
 /** One cohort as its aggregator knows it: the fold of its log. `evolve` owns the maps in here; nobody else changes them. */
 export interface CohortState {
@@ -60,6 +68,8 @@ export interface Beacon {
   participant_pubkeys: string[];
   address: string;
   script_hex: string;
+  /** As in the terms. */
+  policy: TermsPolicy;
   /** Every member's signature over the set, by cohort key. */
   signatures: Map<string, string>;
   challenge: string;
@@ -126,7 +136,15 @@ export interface Successor {
 }
 
 export interface Alarm {
-  code: 'restored' | 'foreign_spend' | 'stray_signal_deposit' | 'signal_refused' | 'equivocation' | 'fee_clamped';
+  code:
+    | 'restored'
+    | 'foreign_spend'
+    | 'stray_signal_deposit'
+    | 'signal_refused'
+    | 'equivocation'
+    | 'fee_clamped'
+    | 'invalid_signature'
+    | 'recovery_spend';
   text: string;
   at: number;
   /** While true no new round opens. */
@@ -226,6 +244,19 @@ export interface Session {
   agg_nonce: NoncePair[] | null;
   /** Verified partial signatures, one a step. */
   sigs: Map<string, EnvelopeOf<'signal_authorization'>>;
+  /** Every member had checked it, and not every one signed: from then on the fallback policy may be used. */
+  overdue_at?: number;
+  fallback?: Fallback;
+}
+
+/** The same signal, to be signed by all members but one. */
+export interface Fallback {
+  /** The session's outpoint and bytes; other fees, since they are larger. */
+  steps: Step[];
+  /** Verified, by cohort key. */
+  sigs: Map<string, EnvelopeOf<'fallback_signature'>>;
+  /** Members that refuse. */
+  vetoes: Set<string>;
 }
 
 export interface Round {
@@ -249,6 +280,7 @@ export type Stage =
     }
   | { name: 'nonces'; deadline: number; remind_at: number; session: Session }
   | { name: 'signatures'; deadline: number; remind_at: number; session: Session }
+  | { name: 'fallback'; deadline: number; remind_at: number; session: Session }
   /** The session is open and this attempt is over: another one later, or the chain. */
   | { name: 'waiting'; retry_at: number }
   /** A transaction is complete; the round's signal tells which one is out. */

@@ -17,7 +17,10 @@ interface Where {
  */
 export function transcriptOf(
   { state, beacon, session, member, env }: Where,
-  { reason, envelopes }: { reason: string; envelopes: (EnvelopeOf<'nonce'> | EnvelopeOf<'signal_authorization'>)[] },
+  {
+    reason,
+    envelopes,
+  }: { reason: string; envelopes: EnvelopeOf<'nonce' | 'signal_authorization' | 'fallback_signature'>[] },
 ): Transcript {
   const { terms, terms_hash, identity } = state.advert;
   const { txid, vout } = session.outpoint;
@@ -35,6 +38,8 @@ export function transcriptOf(
       attempt: session.attempt,
       outpoint: { txid, vout },
       transactions: session.steps.map(step => step.unsigned_hex),
+      ...(session.fallback ? { fallback: session.fallback.steps.map(step => step.unsigned_hex) } : {}),
+      ...(beacon.policy.type === 'fallback' ? { policy: beacon.policy } : {}),
       participant_pubkeys: beacon.participant_pubkeys,
       signal_bytes: session.signal_bytes,
       funding: fundingOf(txid, env.chain),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isRecord } from '../nostr/json.ts';
 import type { ConfigProblem } from './error.ts';
-import { SERVED_ONLY, schemasAt } from './schema.ts';
+import { schemasAt } from './schema.ts';
 
 const number = new Intl.NumberFormat('en-US');
 
@@ -101,8 +101,5 @@ export function explain(issue: z.core.$ZodIssue, raw: unknown): ConfigProblem[] 
   const value = valueAt(raw, path);
   if (issue.code === 'invalid_union' && isRecord(value)) return [{ key, text: issue.message }];
   const choices = [...new Set(schemasAt(path).map(schema => allowed(schema, key)))];
-  const served = SERVED_ONLY.has(dotted(path.filter(part => typeof part === 'string')))
-    ? ': this version serves nothing else'
-    : '';
-  return [{ key, text: `has to be ${choices.join(' or ')}${got(value)}${served}` }];
+  return [{ key, text: `has to be ${choices.join(' or ')}${got(value)}` }];
 }

@@ -1,6 +1,10 @@
+import { z } from 'zod';
+import { NETWORKS, type Network } from '../bitcoin/network.ts';
 import { MAX_ENTRIES } from '../messages/opportunity.ts';
+import { policyProblem } from '../messages/policy.ts';
 import { isRecord } from '../nostr/json.ts';
 import type { ConfigProblem } from './error.ts';
+import { advertSchema } from './schema.ts';
 
 /** Reads a value of the raw configuration by its dotted key; undefined where there is none. */
 export function at(raw: unknown, key: string): unknown {
@@ -8,6 +12,12 @@ export function at(raw: unknown, key: string): unknown {
   for (const part of key.split('.')) value = isRecord(value) && Object.hasOwn(value, part) ? value[part] : undefined;
   return value;
 }
+
+/** What bounds a fallback policy; a value of a wrong type takes part in no pair. */
+const { policy, cohort_size, fee_cap, latency } = advertSchema.shape;
+const frame = z.object({ policy, cohort_size, fee_cap, latency });
+
+const isNetwork = (name: unknown): name is Network => NETWORKS.some(known => known === name);
 
 const PHASES = ['cohort_set', 'presence', 'nonce', 'signature'];
 
@@ -81,6 +91,10 @@ export function impossiblePairs(raw: unknown): ConfigProblem[] {
       'advert.bit_order',
       'has to be "spec" for advert.type = "CASBeacon": lsb is about trees, and a map has none',
     );
+  const fallback = frame.safeParse(at(raw, 'advert'));
+  const wrong =
+    fallback.success && isNetwork(network) ? policyProblem({ ...fallback.data, btc_network: network }) : null;
+  if (wrong) refuse(`advert.${wrong.field}`, wrong.text);
   const communication = at(raw, 'advert.communication');
   if (Array.isArray(communication) && new Set(communication).size < communication.length)
     refuse('advert.communication', 'has to name each scheme once');

@@ -1,15 +1,19 @@
 import { z } from 'zod';
 import { network, plainText, seconds, xOnlyKey } from '../messages/fields.ts';
+import { termsPolicy } from '../messages/policy.ts';
 import { termsSchema } from '../messages/terms.ts';
 
 /** What of an advert is made by the daemon, and never configured. */
 const { v, id, btc_network, transport_key, return_address, aggregator_did, proof, ...chosen } = termsSchema.shape;
 
-/** The terms that an operator chooses, each by itself; which of them exclude each other is told by `impossiblePairs`. */
-export const advertSchema = z.strictObject({ ...chosen, expires_in: seconds.min(60) });
+/** As in the terms; there is one threshold only, so nobody has to write it. */
+const policy = z.discriminatedUnion('type', [
+  termsPolicy.options[0],
+  termsPolicy.options[1].extend({ threshold: z.literal('n-1').default('n-1') }),
+]);
 
-/** Keys whose other values exist in the protocol, but not in this version. */
-export const SERVED_ONLY: ReadonlySet<string> = new Set(['advert.policy.type']);
+/** The terms that an operator chooses, each by itself; which of them exclude each other is told by `impossiblePairs`. */
+export const advertSchema = z.strictObject({ ...chosen, policy, expires_in: seconds.min(60) });
 
 const path = z.string().min(1).max(4096);
 const secret = z.string().min(1).max(1000);
@@ -81,7 +85,7 @@ export const PATH_KEYS: readonly string[] = [
 export type LeafKind = 'number' | 'boolean' | 'list' | 'text';
 
 const unwrap = (schema: z.core.$ZodType): z.core.$ZodType =>
-  schema instanceof z.ZodOptional ? unwrap(schema.unwrap()) : schema;
+  schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? unwrap(schema.unwrap()) : schema;
 
 function kindOf(schema: z.core.$ZodType): LeafKind {
   if (schema instanceof z.ZodNumber) return 'number';

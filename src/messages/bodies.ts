@@ -12,6 +12,7 @@ import {
 } from './companion.ts';
 import { didRegistration } from './did-registration.ts';
 import { didUpdate } from './did-update.ts';
+import { fallbackAuthorizationRequest, fallbackSignature } from './fallback.ts';
 import { leave, rebind } from './membership.ts';
 import { aggregatedNonce, nonce, nonceLost, signalAuthorization, veto } from './nonce.ts';
 import { updateOpportunity, updateResponse } from './opportunity.ts';
@@ -44,6 +45,8 @@ export const BODIES = {
   nonce_lost: nonceLost, // P
   aggregated_nonce: aggregatedNonce, // A
   signal_authorization: signalAuthorization, // P
+  fallback_authorization_request: fallbackAuthorizationRequest, // A
+  fallback_signature: fallbackSignature, // P
   signal_status: signalStatus, // A
   authorize_spend_request: authorizeSpendRequest, // A
   spend_status: spendStatus, // A

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { bitcoinAddress, compressedKey, count, hash32, plainText, schnorrSignature } from './fields.ts';
+import { setPolicy } from './policy.ts';
 
 const set = {
   advert_id: plainText(64),
   /** Sorted as BIP-327 KeySort sorts. */
   participant_pubkeys: z.array(compressedKey).min(2).max(1000),
   beacon_address: bitcoinAddress,
-  policy: z.strictObject({ type: z.literal('keypath') }),
+  policy: setPolicy,
 };
 
 /** A → P (seed B4, B5): the members and the address they make. `attempt` counts the sets proposed so far. */

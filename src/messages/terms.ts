@@ -4,6 +4,7 @@ import { formerType } from '../did/beacon-service.ts';
 import { beaconType, bitOrder, count, did, network, plainText, satoshis, seconds, xOnlyKey } from './fields.ts';
 import { parseJson } from './json.ts';
 import { MAX_ENTRIES } from './opportunity.ts';
+import { policyProblem, termsPolicy } from './policy.ts';
 
 /** How envelopes may travel: NIP-44 in kind 8252, NIP-04 in kind 4, gift wraps of NIP-59. */
 const scheme = z.enum(['nip44_v2', 'nip04', 'nip59']);
@@ -63,7 +64,7 @@ export const termsSchema = z
     privacy: z.enum(['none', 'blinded']),
     bit_order: bitOrder,
     signal_output: z.enum(['last', 'first']),
-    policy: z.strictObject({ type: z.literal('keypath') }),
+    policy: termsPolicy,
     /** Where stranded money goes back to: all sign it in advance, and it can be spent so after that many blocks. */
     refund: z
       .strictObject({ address: z.string().min(14).max(100), delay_blocks: z.int().min(144).max(0xffff) })
@@ -116,6 +117,10 @@ export const termsSchema = z
   .refine(terms => terms.signal_output === 'last' || terms.btc_network !== 'bitcoin', {
     path: ['signal_output'],
     error: 'signal_output first is for demonstration, off mainnet: no resolver sees such a signal',
+  })
+  .superRefine((terms, context) => {
+    const problem = policyProblem(terms);
+    if (problem) context.addIssue({ code: 'custom', path: problem.field.split('.'), message: problem.text });
   });
 
 export type Terms = z.infer<typeof termsSchema>;

@@ -147,7 +147,24 @@ export const TERM_FLAGS: Readonly<
     value: 'PLACE',
     help: 'last; or first, for demonstration off mainnet.',
   },
-  policy: { path: 'policy.type', reads: 'text', value: 'POLICY', help: 'keypath.' },
+  policy: {
+    path: 'policy.type',
+    reads: 'text',
+    value: 'POLICY',
+    help: 'keypath; or fallback: all members but one can finish a signal, and after a delay the recovery key alone can spend. Wallets refuse it unless told otherwise.',
+  },
+  'recovery-key': {
+    path: 'policy.recovery_key',
+    reads: 'text',
+    value: 'KEY',
+    help: 'x-only key of a fallback policy, in hex: see keys recovery.',
+  },
+  'recovery-delay': {
+    path: 'policy.recovery_delay_blocks',
+    reads: 'integer',
+    value: 'BLOCKS',
+    help: 'How long an output has to lie before the recovery key can spend it.',
+  },
   'refund-address': {
     path: 'refund.address',
     reads: 'text',

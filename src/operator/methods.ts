@@ -64,6 +64,8 @@ function take<T>(schema: z.ZodType<T>, params: unknown): T {
 /** Chosen terms over the configured ones, also inside `cohort_size`, `frequency` and the like. */
 function overlay(standard: unknown, chosen: unknown): unknown {
   if (!isRecord(standard) || !isRecord(chosen)) return chosen === undefined ? standard : chosen;
+  // Another policy has other keys: nothing of the configured one is left in it.
+  if (chosen.type === 'keypath' && standard.type === 'fallback') return chosen;
   const keys = new Set([...Object.keys(standard), ...Object.keys(chosen)]);
   return Object.fromEntries([...keys].map(key => [key, overlay(standard[key], chosen[key])]));
 }

@@ -4,10 +4,11 @@ export type KeyKind = 'identity' | 'transport' | 'cohort' | 'did' | 'nonces';
 
 /**
  * What a cohort key may be lent for: MuSig2 nonces and partial signatures of a transaction that the wallet checked, or a
- * BIP-340 signature over a statement with a tagged hash of its own. A plain BIP-340 signature by it could be a
+ * BIP-340 signature over a statement with a tagged hash of its own; or, where the terms have a fallback policy, over the
+ * sighash of a checked transaction in the fallback leaf, which no key path takes. A plain BIP-340 signature by it could be a
  * transaction's of a cohort of one, or help a rogue-key attack.
  */
-export type CohortKeyUse = 'musig' | 'statement';
+export type CohortKeyUse = 'musig' | 'statement' | 'fallback';
 
 /** Holds secret keys and lends them: nobody keeps one. Public keys are 33-byte compressed hex; x-only hex finds them too. */
 export interface KeyStore {
@@ -23,7 +24,7 @@ export interface KeyStore {
    */
   deleteCohortKey(publicKey: string): boolean;
   /**
-   * Runs `use` with a copy of the secret, wiped afterwards. A cohort key is lent only to who says for which of its two
+   * Runs `use` with a copy of the secret, wiped afterwards. A cohort key is lent only to who says for which of its
    * uses, no other key for those. Throws KeyUnknown for a key that is not here, KeyUseRefused for a use that its kind does
    * not have.
    */
@@ -45,7 +46,7 @@ export class KeyUseRefused extends Error {
   constructor(publicKey: string, kind: KeyKind) {
     super(
       kind === 'cohort'
-        ? `the cohort key ${publicKey} signs by MuSig2 inside the wallet and its own statements, nothing else`
+        ? `the cohort key ${publicKey} signs by MuSig2 or a fallback inside the wallet and its own statements, nothing else`
         : `${publicKey} is a ${kind} key: only a cohort key signs by MuSig2 and a cohort's statements, and is deleted`,
     );
   }

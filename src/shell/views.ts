@@ -95,6 +95,8 @@ function stageText(beacon: Beacon, round: Round): string {
       return `${prefix}${stage.session.nonces.size} of ${members} members checked it and sent nonces`;
     case 'signatures':
       return `${prefix}${stage.session.sigs.size} of ${members} members authorized it`;
+    case 'fallback':
+      return `${prefix}${stage.session.fallback?.sigs.size ?? 0} of ${members} members signed the fallback, all but one are needed`;
     case 'waiting':
       return `${prefix}open; the next attempt with the same outpoint and bytes is at ${stage.retry_at}`;
     case 'announced':
@@ -110,6 +112,8 @@ function heardNow(round: Round | null, member: string): boolean | null {
       return round.stage.session.nonces.has(member);
     case 'signatures':
       return round.stage.session.sigs.has(member);
+    case 'fallback':
+      return round.stage.session.fallback?.sigs.has(member) ?? false;
     default:
       return null;
   }

@@ -273,13 +273,20 @@ export function createActor(options: ActorOptions): Actor {
       done({ type: 'set_signed', cohort, sig: toHex(sig) });
       return;
     }
-    const { session, participant_pubkeys, messages } = job;
+    if (job.type === 'sign_fallback') {
+      const { session_id, messages } = job;
+      const sign = (secret: Bytes): string[] =>
+        messages.map(message => toHex(curve.signSchnorr(message, secret, random(32))));
+      done({ type: 'fallback_signed', cohort, session_id, sig: keys.lend(participant_pk, sign, 'fallback') });
+      return;
+    }
+    const { session, participant_pubkeys, policy, messages } = job;
     const { session_id } = session;
     if (job.type === 'draw_nonces') {
       jar.forget(session_id);
       const nonce_points = keys.lend(
         participant_pk,
-        secretKey => jar.draw(session_id, { secretKey, participant_pk, participant_pubkeys, messages, random }),
+        secretKey => jar.draw(session_id, { secretKey, participant_pk, participant_pubkeys, policy, messages, random }),
         'musig',
       );
       done({ type: 'nonce_drawn', cohort, session_id, nonce_points });
@@ -290,7 +297,8 @@ export function createActor(options: ActorOptions): Actor {
       const { agg_nonce } = job;
       sig = keys.lend(
         participant_pk,
-        secretKey => jar.sign(session_id, { secretKey, participant_pk, participant_pubkeys, messages, agg_nonce }),
+        secretKey =>
+          jar.sign(session_id, { secretKey, participant_pk, participant_pubkeys, policy, messages, agg_nonce }),
         'musig',
       );
     } catch (error) {
@@ -326,7 +334,12 @@ export function createActor(options: ActorOptions): Actor {
     const membership = state.cohorts.get(envelope.cohort);
     if (envelope.type === 'cohort_set') return membership ? setAddress(envelope.body, membership) : null;
     const beacon = membership && provenBeaconOf(membership);
-    const matters = ['authorize_beacon_signal_request', 'authorize_spend_request', 'proofs'].includes(envelope.type);
+    const matters = [
+      'authorize_beacon_signal_request',
+      'authorize_spend_request',
+      'fallback_authorization_request',
+      'proofs',
+    ].includes(envelope.type);
     return beacon && matters ? beacon.beacon_address : null;
   }
 

@@ -44,6 +44,11 @@ export interface WalletApi {
     scheme?: Scheme;
     /** The listed key that vouches for this wallet, where the advert admits listed keys only. */
     voucher?: DidSigner;
+    /**
+     * Agrees to a fallback policy: all members but one, or after a delay the operator alone, can publish under the address,
+     * and with that destroy every DID behind it. Without it such an advert is refused (`fallback_not_allowed`).
+     */
+    allowFallback?: boolean;
   }): Promise<{ cohort: string; participant_pk: string }>;
   /** Waits until the cohort stands. */
   ready(cohort: string): Promise<{ beacon_address: string; participant_pubkeys: string[] }>;
@@ -345,6 +350,7 @@ export class WalletError extends Error {
   override readonly name = 'WalletError';
   readonly code:
     | 'refused'
+    | 'fallback_not_allowed'
     | 'timeout'
     | 'unknown_did'
     | 'unknown_cohort'

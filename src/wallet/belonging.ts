@@ -7,6 +7,7 @@ import type { Actor } from './actor.ts';
 import { type DidSigner, type WalletApi, WalletError } from './api.ts';
 import type { Asking } from './asking.ts';
 import type { Connecting } from './connecting.ts';
+import { FALLBACK_REFUSED } from './joining.ts';
 import { askRebind, rebindOutcome } from './rebinding.ts';
 
 export interface BelongingParts {
@@ -40,6 +41,7 @@ export function createBelonging(parts: BelongingParts): Belonging {
     invite,
     scheme: wanted,
     voucher,
+    allowFallback = false,
   }: Parameters<WalletApi['join']>[0]): ReturnType<WalletApi['join']> {
     const { terms, terms_hash, identity, cohort } = advert;
     if (terms.btc_network !== network)
@@ -47,6 +49,9 @@ export function createBelonging(parts: BelongingParts): Belonging {
     const scheme = wanted ?? (terms.communication.includes('nip44_v2') ? 'nip44_v2' : terms.communication[0]!);
     if (!terms.communication.includes(scheme))
       throw new WalletError('refused', `the advert takes ${terms.communication.join(', ')}, not ${scheme}`);
+    // Before keys are drawn for a seat that is not taken.
+    if (terms.policy.type === 'fallback' && !allowFallback)
+      throw new WalletError('fallback_not_allowed', FALLBACK_REFUSED);
     await introduced();
     const transport = keys.create('transport').slice(2);
     const participant_pk = keys.create('cohort');
@@ -66,6 +71,7 @@ export function createBelonging(parts: BelongingParts): Belonging {
         relays: advert.relays,
         transport,
         scheme,
+        ...(allowFallback ? { allow_fallback: true } : {}),
         opt_in: {
           advert_id: terms.id,
           terms_hash,

@@ -1,7 +1,9 @@
 import { judge, verdictBrief } from '../blame/index.ts';
+import type { Bytes } from '../crypto/index.ts';
 import type { RoundAborted } from '../messages/index.ts';
+import { fallbackMessages } from './fallback.ts';
 import { messagesOf } from './jobs.ts';
-import type { MemberBeacon, Membership } from './state.ts';
+import type { MemberBeacon, MemberSession, Membership } from './state.ts';
 
 /** Somebody whom the aggregator blames for a round that ended badly, and whether its own words prove it. */
 export interface Blame {
@@ -9,6 +11,11 @@ export interface Blame {
   shown: boolean;
   /** What is shown, or why nothing is. */
   text: string;
+}
+
+function fallbackById(beacon: MemberBeacon, session: MemberSession): ReadonlyMap<string, Bytes> {
+  const messages = fallbackMessages(beacon, session);
+  return new Map((session.fallback?.steps ?? []).map(({ txid }, i) => [txid, messages[i]!]));
 }
 
 /**
@@ -22,7 +29,13 @@ export function judgeBlame(membership: Membership, beacon: MemberBeacon, body: R
   const known = body.session_id === null ? undefined : beacon.sessions.get(body.session_id);
   const { participant_pubkeys } = beacon;
   const session = known
-    ? { session_id: known.session_id, participant_pubkeys, messages: messagesOf(beacon, known) }
+    ? {
+        session_id: known.session_id,
+        participant_pubkeys,
+        policy: beacon.policy,
+        messages: messagesOf(beacon, known),
+        fallback: fallbackById(beacon, known),
+      }
     : null;
   return body.blame.map(participant_pk => {
     if (!participant_pubkeys.includes(participant_pk))

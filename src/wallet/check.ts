@@ -17,6 +17,7 @@ import { doubtAbout, isCommitted } from './doubt.ts';
 import type { Env } from './inputs.ts';
 import {
   concernedDids,
+  isSigned,
   type MemberBeacon,
   type MemberSession,
   type Membership,
@@ -49,7 +50,9 @@ export type VetoCode =
   | 'destination_not_agreed'
   | 'nothing_to_cancel'
   | 'key_deleted'
-  | 'policy_forbids';
+  | 'policy_forbids'
+  | 'unknown_session'
+  | 'no_fallback';
 
 export type Check =
   | { ok: true; facts: SessionFacts; evidence: Evidence }
@@ -149,7 +152,8 @@ function answeredFor(
   return new Set(entries.map(({ did }) => did));
 }
 
-function checkTransaction(
+/** The transaction of a PSBT, if it is the one that its input, fee and signal bytes make; else why not. */
+export function checkTransaction(
   membership: Membership,
   beacon: MemberBeacon,
   signalBytes: string,
@@ -189,13 +193,13 @@ function checkTransaction(
 }
 
 /** The same spend with the fees that the terms make of the first one, or in words what else it is. */
-function checkSteps({ terms }: Membership, steps: readonly SignalPsbt[]): string | null {
+export function checkSteps({ terms }: Membership, steps: readonly SignalPsbt[], vsize?: number): string | null {
   const [first] = steps;
   const { txid, vout, value_sats } = first!.prevout;
   if (steps.some(({ prevout: p }) => p.txid !== txid || p.vout !== vout || p.value_sats !== value_sats))
     return 'the transactions spend several outputs: only one of them may ever confirm';
   if (first!.feeSats < 1) return 'the transaction pays nothing to miners';
-  const fees = agreedFees(terms, first!.feeSats);
+  const fees = agreedFees(terms, first!.feeSats, vsize);
   if (fees.length !== steps.length)
     return `from ${first!.feeSats} sat on these terms have ${fees.length} transactions, not ${steps.length}`;
   // Change under dust goes into the fee.
@@ -220,14 +224,15 @@ const isSameSpend = (session: MemberSession, { outpoint, signal_bytes }: Spend):
 /** Sessions that a partial signature of this wallet left for, and whose outpoint is not settled six deep. */
 export const openSessions = (beacon: MemberBeacon): MemberSession[] =>
   [...beacon.sessions.values()].filter(
-    ({ purpose, stage, settled }) => purpose === undefined && stage.name === 'signed' && settled === null,
+    session => session.purpose === undefined && isSigned(session) && session.settled === null,
   );
 
 /** The open session that forbids to sign this: only its own outpoint with its own bytes may be signed again. */
 export const rivalOf = (beacon: MemberBeacon, spend: Spend): MemberSession | undefined =>
   openSessions(beacon).find(session => !isSameSpend(session, spend));
 
-function checkOutpoint(
+/** Why the outpoint of a request is none that this wallet would sign for now; null where it is one. */
+export function checkOutpoint(
   membership: Membership,
   beacon: MemberBeacon,
   step: SignalPsbt,
@@ -267,10 +272,7 @@ function checkOutpoint(
     0,
     ...[...beacon.sessions.values()]
       // One whose outpoint went elsewhere announced nothing.
-      .filter(
-        ({ purpose, stage, settled }) =>
-          purpose === undefined && stage.name === 'signed' && settled?.announced !== false,
-      )
+      .filter(session => session.purpose === undefined && isSigned(session) && session.settled?.announced !== false)
       .map(session => session.checked_at),
   );
   // A tenth of slack: two clocks never agree to the second.

@@ -221,7 +221,7 @@ function followCohort(
   if (phase !== 'ready') return events;
   if (!beacon) return `the companion says that cohort ${cohort} is ready, and not how`;
   // The companion checked it too; but the address goes into documents, and there nothing is taken on trust.
-  const set = recompute(beacon, advert.terms.btc_network);
+  const set = recompute(beacon, advert.terms);
   if (typeof set === 'string') return set;
   if (!set.participant_pubkeys.includes(participant_pk)) return 'the companion is no member of its cohort';
   const bad = badSignature(agreement, set, beacon.signatures);

@@ -13,6 +13,7 @@ import { barredByOwner, decideOrder } from './companion-signer.ts';
 import { decideDoubt, doubtAbout, trustCopy } from './doubt.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
+import { decideFallbackRequest, decideFallbackSigned } from './fallback.ts';
 import type { Decided, Decision, Effect, Env, Input } from './inputs.ts';
 import { decideJoin, decideReady, decideSet, decideSetSigned } from './joining.ts';
 import { decideLook } from './look.ts';
@@ -202,6 +203,8 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
       return decideSigned(state, membership, beacon, input.session_id, input.sig);
     case 'retire':
       return decideRetire(state, membership, beacon, input, env);
+    case 'fallback_signed':
+      return decideFallbackSigned(state, membership, beacon, input.session_id, input.sig);
     case 'agree_release':
       return agreeRelease(membership, input.to);
     case 'look':
@@ -345,6 +348,10 @@ function decideFrom(
     case 'authorize_spend_request':
       return afterLook(state, membership, beacon, env, (_, member, at) =>
         decideSpendRequest(member, at, envelope.body, envelope.id, env),
+      );
+    case 'fallback_authorization_request':
+      return afterLook(state, membership, beacon, env, (now, member, at) =>
+        decideFallbackRequest(now, member, at, envelope.body, envelope.id, env),
       );
     case 'spend_status':
       return decideSpendStatus(membership, beacon, envelope.body);

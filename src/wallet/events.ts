@@ -96,6 +96,11 @@ export type WalletEvent =
   | { type: 'agg_nonce_received'; cohort: string; session_id: string; agg_nonce: Pairs }
   | { type: 'session_signed'; cohort: string; session_id: string; agg_nonce: Pairs; sig: string[] }
   | { type: 'session_lost'; cohort: string; session_id: string }
+  | { type: 'fallback_checked'; cohort: string; session_id: string; steps: SessionFacts['steps'] }
+  | { type: 'fallback_signed'; cohort: string; session_id: string; sig: string[] }
+  | { type: 'fallback_dropped'; cohort: string; session_id: string }
+  /** The operator's recovery key alone took money from the beacon; `signal`: what it announced by that, if anything. */
+  | { type: 'recovery_seen'; cohort: string; txid: string; signal: string | null }
   | { type: 'session_settled'; cohort: string; session_id: string; txid: string; announced: boolean }
   | { type: 'transactions_told'; cohort: string; signal_bytes: string; transactions: string[] }
   | { type: 'spend_told'; cohort: string; session_id: string; transaction: string }

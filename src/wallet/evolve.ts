@@ -1,4 +1,4 @@
-import type { SignalEvidence } from '../messages/index.ts';
+import type { SignalEvidence, TermsPolicy } from '../messages/index.ts';
 import { type CompanionEvent, evolveCompanionship } from './companion.ts';
 import { signableAddresses } from './doubt.ts';
 import type { Stored, WalletEvent } from './events.ts';
@@ -73,7 +73,12 @@ export function evolve(state: WalletState, event: Event): WalletState {
       return state;
     case 'cohort_restored': {
       const { type: _, at, beacon, dids, ...membership } = event;
-      const restored: MemberBeacon = { ...newBeacon(beacon), signatures: [], challenge: '', ready_at: at };
+      const restored: MemberBeacon = {
+        ...newBeacon(beacon, event.terms.policy),
+        signatures: [],
+        challenge: '',
+        ready_at: at,
+      };
       for (const did of dids) restored.registrations.set(did, { name: 'held', proven: false });
       state.cohorts.set(event.cohort, {
         ...membership,
@@ -127,7 +132,9 @@ export function evolve(state: WalletState, event: Event): WalletState {
       );
     case 'cohort_ready':
       doubtReady(state, event.cohort);
-      return withPhase(state, event.cohort, phase => ready(phase, event));
+      return withPhase(state, event.cohort, phase =>
+        ready(phase, state.cohorts.get(event.cohort)!.terms.policy, event),
+      );
     case 'membership_ended':
       // Nobody waits for answers from there, and an opt-in that is sent again could take a seat once more.
       for (const [id, asked] of state.asked) if (asked.cohort === event.cohort) state.asked.delete(id);
@@ -300,17 +307,21 @@ function refusedByOne(update: WalletUpdate, event: Pick<Of<'update_moved'>, 'sta
     : null;
 }
 
-function ready(phase: MemberPhase, event: Of<'cohort_ready'>): MemberPhase {
+function ready(phase: MemberPhase, policy: TermsPolicy, event: Of<'cohort_ready'>): MemberPhase {
   if (phase.name !== 'proposed') throw new Error(`cohort_ready while ${phase.name}`);
   const { attempt: _, ...set } = phase.set;
   return {
     name: 'ready',
-    beacon: { ...newBeacon(set), signatures: event.signatures, challenge: event.challenge, ready_at: event.at },
+    beacon: { ...newBeacon(set, policy), signatures: event.signatures, challenge: event.challenge, ready_at: event.at },
   };
 }
 
-const newBeacon = (set: Omit<ProposedSet, 'attempt'>): Omit<MemberBeacon, 'signatures' | 'challenge' | 'ready_at'> => ({
+const newBeacon = (
+  set: Omit<ProposedSet, 'attempt'>,
+  policy: TermsPolicy,
+): Omit<MemberBeacon, 'signatures' | 'challenge' | 'ready_at'> => ({
   ...set,
+  policy,
   registrations: new Map(),
   signals: new Map(),
   sessions: new Map(),
@@ -318,6 +329,7 @@ const newBeacon = (set: Omit<ProposedSet, 'attempt'>): Omit<MemberBeacon, 'signa
   release: null,
   status: null,
   leaving: false,
+  recoveries: [],
   held_request: null,
 });
 
@@ -388,6 +400,9 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
       return state;
     case 'session_vetoed':
       return state;
+    case 'recovery_seen':
+      beacon.recoveries.push({ txid: event.txid, signal: event.signal });
+      return state;
     case 'opportunity_asked':
       dropUnused(beacon);
       beacon.opportunities.set(event.opportunity.opportunity_id, event.opportunity);
@@ -422,7 +437,9 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
       const session = beacon.sessions.get(event.session_id);
       if (!session) throw new Error(`${event.type} for a session that was never checked`);
       beacon.sessions.set(event.session_id, evolveSession(session, event));
-      return event.type === 'session_signed' ? lockUpdates(state, session, event.cohort) : state;
+      return event.type === 'session_signed' || event.type === 'fallback_signed'
+        ? lockUpdates(state, session, event.cohort)
+        : state;
     }
   }
 }
@@ -456,7 +473,15 @@ function keep(beacon: MemberBeacon, signal: Pick<SignalEvidence, 'signal_bytes' 
 }
 
 type SessionEvent = Of<
-  'nonce_drawn' | 'agg_nonce_received' | 'session_signed' | 'session_lost' | 'session_settled' | 'spend_told'
+  | 'nonce_drawn'
+  | 'agg_nonce_received'
+  | 'session_signed'
+  | 'session_lost'
+  | 'session_settled'
+  | 'spend_told'
+  | 'fallback_checked'
+  | 'fallback_signed'
+  | 'fallback_dropped'
 >;
 
 function evolveSession(session: MemberSession, event: SessionEvent): MemberSession {
@@ -474,6 +499,14 @@ function evolveSession(session: MemberSession, event: SessionEvent): MemberSessi
       return { ...session, stage: { name: 'lost' } };
     case 'spend_told':
       return { ...session, transaction: event.transaction };
+    case 'fallback_checked':
+      return { ...session, fallback: { steps: event.steps, sig: null } };
+    case 'fallback_signed':
+      return session.fallback ? { ...session, fallback: { ...session.fallback, sig: event.sig } } : session;
+    case 'fallback_dropped': {
+      const { fallback: _, ...rest } = session;
+      return rest;
+    }
     case 'session_settled':
       return { ...session, settled: { txid: event.txid, announced: event.announced } };
   }

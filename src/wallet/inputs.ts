@@ -16,6 +16,8 @@ export interface Env {
 export interface JoinInput extends Agreement {
   type: 'join';
   opt_in: OptIn;
+  /** The person was told what a fallback policy means, and agreed. */
+  allow_fallback?: boolean;
 }
 
 /** What a wallet is told. Signatures by long-lived keys were made before; the nonces' turn comes as jobs. */
@@ -86,6 +88,7 @@ export type Input =
   | { type: 'nonce_drawn'; cohort: string; session_id: string; nonce_points: [string, string][] }
   | { type: 'nonce_lost'; cohort: string; session_id: string }
   | { type: 'signed'; cohort: string; session_id: string; sig: string[] }
+  | { type: 'fallback_signed'; cohort: string; session_id: string; sig: string[] }
   | {
       type: 'message';
       envelope: Envelope;

@@ -1,5 +1,7 @@
 import { signalSighash } from '../bitcoin/index.ts';
 import type { Bytes } from '../crypto/index.ts';
+import type { TermsPolicy } from '../messages/index.ts';
+import { fallbackMessages } from './fallback.ts';
 import { setStatement } from './joining.ts';
 import { heldDids } from './opportunity.ts';
 import { beaconOf, type MemberBeacon, type MemberSession, type WalletState } from './state.ts';
@@ -13,6 +15,7 @@ export type Job =
       cohort: string;
       participant_pk: string;
       participant_pubkeys: string[];
+      policy: TermsPolicy;
       session: MemberSession;
       messages: Bytes[];
     }
@@ -21,10 +24,12 @@ export type Job =
       cohort: string;
       participant_pk: string;
       participant_pubkeys: string[];
+      policy: TermsPolicy;
       session: MemberSession;
       agg_nonce: [string, string][];
       messages: Bytes[];
-    };
+    }
+  | { type: 'sign_fallback'; cohort: string; participant_pk: string; session_id: string; messages: Bytes[] };
 
 export function jobsOf(state: WalletState): Job[] {
   const jobs: Job[] = [];
@@ -44,10 +49,10 @@ export function jobsOf(state: WalletState): Job[] {
             opportunity_id,
             dids: heldDids(beacon),
           });
-    const { participant_pubkeys } = beacon;
+    const { participant_pubkeys, policy } = beacon;
     for (const session of beacon.sessions.values()) {
       const { stage } = session;
-      const common = { cohort, participant_pk, participant_pubkeys, session };
+      const common = { cohort, participant_pk, participant_pubkeys, policy, session };
       if (stage.name === 'checked')
         jobs.push({ type: 'draw_nonces', ...common, messages: messagesOf(beacon, session) });
       if (stage.name === 'to_sign')
@@ -56,6 +61,14 @@ export function jobsOf(state: WalletState): Job[] {
           ...common,
           agg_nonce: stage.agg_nonce,
           messages: messagesOf(beacon, session),
+        });
+      if (session.fallback?.sig === null)
+        jobs.push({
+          type: 'sign_fallback',
+          cohort,
+          participant_pk,
+          session_id: session.session_id,
+          messages: fallbackMessages(beacon, session),
         });
     }
   }

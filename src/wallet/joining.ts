@@ -1,11 +1,15 @@
 import { curve } from '#curve';
-import type { Network } from '../bitcoin/network.ts';
 import { beaconOf as beaconOfKeys, setStatementOf, wrongSetSigner } from '../cohort/keys.ts';
 import { fromHex, isHex } from '../crypto/index.ts';
-import { type CohortReady, type CohortSet, xOnlyOf } from '../messages/index.ts';
+import { type CohortReady, type CohortSet, isPolicyFor, type Terms, xOnlyOf } from '../messages/index.ts';
 import { policyBar } from './companion.ts';
 import type { Decision, Effect, Env, Input } from './inputs.ts';
 import type { Membership, ProposedSet, WalletState } from './state.ts';
+
+/** Why a wallet does not take an advert with a fallback policy, unless its owner said so. */
+export const FALLBACK_REFUSED =
+  'under this policy all members but one, or after a delay the operator alone, can publish under ' +
+  'the beacon address, and with that destroy every DID behind it; agree to that in so many words, or stay away';
 
 /**
  * Sends the opt-in and keeps the advert that was agreed to. A cohort key or transport key serves once; whoever lost or gave
@@ -17,7 +21,9 @@ export function decideJoin(state: WalletState, input: Extract<Input, { type: 'jo
   if (bar !== null) return { refuse: bar };
   const before = state.cohorts.get(input.cohort);
   if (before && before.phase.name !== 'ended') return { refuse: 'this wallet joined that cohort already' };
-  const { type: _, opt_in, ...membership } = input;
+  const { type: _, opt_in, allow_fallback = false, ...membership } = input;
+  if (input.terms.policy.type === 'fallback' && !allow_fallback)
+    return { refuse: `fallback_not_allowed: ${FALLBACK_REFUSED}` };
   for (const known of state.cohorts.values())
     if (known.participant_pk === opt_in.participant_pubkey || known.transport === input.transport)
       return { refuse: `a key of this opt-in was used in cohort ${known.cohort} already` };
@@ -42,7 +48,9 @@ export function decideSet(membership: Membership, body: CohortSet, env: Env): De
   const { min, max } = terms.cohort_size;
   const size = body.participant_pubkeys.length;
   if (size < min || size > max) return { refuse: `${size} members, where ${min} to ${max} were agreed` };
-  const own = recompute(body, terms.btc_network);
+  if (!isPolicyFor(body.policy, terms.policy, size))
+    return { refuse: `the policy of the set is not the ${terms.policy.type} policy of the terms` };
+  const own = recompute(body, terms);
   if (typeof own === 'string') return { refuse: own };
   if (!env.chain) return { refuse: 'the wallet cannot see the chain, so it cannot tell whether the address is new' };
   if (env.chain.history.length > 0)
@@ -58,17 +66,17 @@ const sameSet = (set: ProposedSet, body: CohortSet): boolean =>
 
 /** The address that the keys of a set make; null where they make none. A node is never asked about one that was only named. */
 export function setAddress(body: CohortSet, membership: Membership): string | null {
-  const own = recompute(body, membership.terms.btc_network);
+  const own = recompute(body, membership.terms);
   return typeof own === 'string' ? null : own.beacon_address;
 }
 
 /** The set that these keys make, or in words why it is not the one that was named. */
 export function recompute(
   body: Pick<CohortSet, 'participant_pubkeys' | 'beacon_address'>,
-  network: Network,
+  { btc_network, policy }: Pick<Terms, 'btc_network' | 'policy'>,
 ): Omit<ProposedSet, 'attempt'> | string {
   try {
-    const own = beaconOfKeys(body.participant_pubkeys, network);
+    const own = beaconOfKeys(body.participant_pubkeys, btc_network, policy);
     if (own.participant_pubkeys.join() !== body.participant_pubkeys.join()) return 'the keys of the set are not sorted';
     return own.beacon_address === body.beacon_address
       ? own
@@ -123,6 +131,8 @@ export function decideReady(membership: Membership, body: CohortReady): Decision
   if (phase.name !== 'proposed' || !phase.sig) return { drop: `cohort_ready while ${phase.name}` };
   const { set } = phase;
   if (body.advert_id !== membership.terms.id) return { refuse: `cohort_ready is for the advert ${body.advert_id}` };
+  if (!isPolicyFor(body.policy, membership.terms.policy, set.participant_pubkeys.length))
+    return { refuse: 'cohort_ready names another policy than the terms' };
   if (body.beacon_address !== set.beacon_address || body.participant_pubkeys.join() !== set.participant_pubkeys.join())
     return { refuse: 'cohort_ready names another set than the one this wallet signed' };
   const bad = badSignature(membership, set, body.signatures);

@@ -1,5 +1,6 @@
-import { confirmations, MIN_CONFIRMATIONS, parseTx } from '../bitcoin/index.ts';
+import { confirmations, isByRecoveryKey, MIN_CONFIRMATIONS, parseTx } from '../bitcoin/index.ts';
 import type { ChainTx, ChainView } from '../cohort/index.ts';
+import { treeOf } from '../cohort/keys.ts';
 import { holdsEvidence, openSessions } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
@@ -8,11 +9,13 @@ import {
   concernedDids,
   type HeldOwnSignal,
   type HeldSignal,
+  isSigned,
   type MemberBeacon,
   type MemberSession,
   type Membership,
   ownSignals,
   provenBeaconOf,
+  stepsOf,
   type UpdateState,
   type WalletState,
 } from './state.ts';
@@ -39,9 +42,20 @@ export function decideLook(state: WalletState, membership: Membership, beacon: M
   for (const [signal_bytes, held] of beacon.signals)
     if (held.seen.status !== 'unseen' && !seen.has(signal_bytes))
       events.push({ type: 'signal_seen', cohort, signal_bytes, status: 'unseen', txid: null, height: null });
+  events.push(...recoveries(cohort, beacon, chain));
   const raised = raiseFees(membership, beacon, chain, seen);
   events.push(...raised.events, ...settle(cohort, beacon, chain), ...moveUpdates(state, { cohort, chain, seen }));
   return { events, effects: [...raised.effects, ...askForMissing(state, cohort, beacon, [...seen.keys()])] };
+}
+
+/** The recovery key at work: a spend that no member agreed to, and no signal of the cohort whatever it carries. */
+function recoveries(cohort: string, beacon: MemberBeacon, chain: ChainView): WalletEvent[] {
+  const tree = treeOf(beacon.participant_pubkeys, beacon.policy);
+  if (!tree) return [];
+  const known = new Set(beacon.recoveries.map(({ txid }) => txid));
+  return chain.history.flatMap(({ txid, hex, spends, signal }): WalletEvent[] =>
+    spends && !known.has(txid) && isByRecoveryKey(hex, tree) ? [{ type: 'recovery_seen', cohort, txid, signal }] : [],
+  );
 }
 
 /** Blocks that a member gives the aggregator to publish the next step itself. */
@@ -70,7 +84,7 @@ function raiseFees(
 
 /** Cheapest first. */
 function byFee(beacon: MemberBeacon, transactions: readonly string[]): string[] {
-  const steps = [...beacon.sessions.values()].flatMap(session => session.steps);
+  const steps = [...beacon.sessions.values()].flatMap(stepsOf);
   const fees = new Map(steps.map(({ txid, fee_sats }) => [txid, fee_sats]));
   const feeOf = (hex: string): number => fees.get(parseTx(hex).txid) ?? 0;
   return [...transactions].sort((a, b) => feeOf(a) - feeOf(b));
@@ -98,7 +112,7 @@ function endOf(beacon: MemberBeacon, session: MemberSession, chain: ChainView): 
 
 function rivalOfParent(beacon: MemberBeacon, session: MemberSession, chain: ChainView): ChainTx | undefined {
   const { txid } = session.outpoint;
-  const parent = [...beacon.sessions.values()].find(({ steps }) => steps.some(step => step.txid === txid));
+  const parent = [...beacon.sessions.values()].find(session => stepsOf(session).some(step => step.txid === txid));
   const spender = parent && spenderOf(chain, parent.outpoint);
   return spender?.txid === txid ? undefined : spender;
 }
@@ -156,7 +170,7 @@ function witnessesOf(state: WalletState, look: Look): Map<string, Witness[]> {
     const here = 'cohort' in look && look.cohort === membership.cohort ? look : null;
     for (const session of beacon?.sessions.values() ?? []) {
       const sight = here ? here.seen.get(session.signal_bytes) : beacon?.signals.get(session.signal_bytes)?.seen;
-      const isOpen = session.stage.name === 'signed' && !isGone(beacon!, session, here?.chain ?? null);
+      const isOpen = isSigned(session) && !isGone(beacon!, session, here?.chain ?? null);
       const witness = { status: sight?.status ?? 'unseen', isOpen };
       for (const { did, announcement } of session.updates) add(announcement, { did, ...witness });
     }

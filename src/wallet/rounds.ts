@@ -1,5 +1,6 @@
 import { curve } from '#curve';
-import { parseTx, verifySignal } from '../bitcoin/index.ts';
+import { parseTx, verifyFallback, verifySignal } from '../bitcoin/index.ts';
+import { treeKeysOf } from '../cohort/keys.ts';
 import { fromHex } from '../crypto/index.ts';
 import {
   type AggregatedNonce,
@@ -12,7 +13,7 @@ import { judgeBlame } from './blame.ts';
 import { checkRequest, checkStillGood } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
-import type { MemberBeacon, MemberSession, Membership, WalletState } from './state.ts';
+import { type MemberBeacon, type MemberSession, type Membership, stepsOf, type WalletState } from './state.ts';
 
 type Pairs = [string, string][];
 
@@ -258,17 +259,25 @@ export function decideStatus(membership: Membership, beacon: MemberBeacon, body:
   };
 }
 
-/** Whether a raw transaction is one of a session's, with a valid signature of all. */
+/** Whether a raw transaction is one of a session's, with a valid signature of all, or of enough for its fallback. */
 export function isTransactionOf(beacon: MemberBeacon, session: MemberSession, hex: string): boolean {
   try {
     const { txid } = parseTx(hex);
-    return (
-      session.steps.some(step => step.txid === txid) &&
-      verifySignal(hex, beacon.script_hex, session.outpoint.value_sats)
-    );
+    const { value_sats } = session.outpoint;
+    const isOurs = stepsOf(session).some(step => step.txid === txid);
+    return isOurs && (verifySignal(hex, beacon.script_hex, value_sats) || isFallback(beacon, value_sats, hex));
   } catch {
     return false;
   }
+}
+
+function isFallback(
+  { participant_pubkeys, policy, script_hex }: MemberBeacon,
+  valueSats: number,
+  hex: string,
+): boolean {
+  const keys = treeKeysOf(participant_pubkeys, policy);
+  return keys !== null && verifyFallback(hex, { scriptHex: script_hex, valueSats }, keys);
 }
 
 /** An attempt that ended: what was not signed for it will not be. What was signed stays open until the chain settles it. */

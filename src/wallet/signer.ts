@@ -1,6 +1,7 @@
 import type { KeySet, SecretNonce } from '../bitcoin/index.ts';
 import { keySetOf, musig, sessionOf } from '../cohort/keys.ts';
 import { type Bytes, concatBytes, fromHex, toHex } from '../crypto/index.ts';
+import type { TermsPolicy } from '../messages/index.ts';
 
 type Pair = [string, string];
 
@@ -21,6 +22,8 @@ export interface NonceRequest {
   secretKey: Bytes;
   participant_pk: string;
   participant_pubkeys: readonly string[];
+  /** Keypath if left out. */
+  policy?: TermsPolicy;
   messages: readonly Bytes[];
   random: (length: number) => Bytes;
 }
@@ -38,9 +41,9 @@ export function createNonceJar(): NonceJar {
   return {
     has: session => jar.has(session),
     forget,
-    draw(session, { secretKey, participant_pk, participant_pubkeys, messages, random }) {
+    draw(session, { secretKey, participant_pk, participant_pubkeys, policy, messages, random }) {
       if (jar.has(session)) throw new Error(`session ${session} has nonces already`);
-      const keySet: KeySet = keySetOf(participant_pubkeys);
+      const keySet: KeySet = keySetOf(participant_pubkeys, policy);
       const publicKey = fromHex(participant_pk, 33);
       const nonces = messages.map(message =>
         musig.newNonce({ secretKey, publicKey, keySet, message, random32: random(32) }),
@@ -50,13 +53,13 @@ export function createNonceJar(): NonceJar {
         ({ publicNonce }): Pair => [toHex(publicNonce.subarray(0, 33)), toHex(publicNonce.subarray(33))],
       );
     },
-    sign(session, { secretKey, participant_pubkeys, messages, agg_nonce }) {
+    sign(session, { secretKey, participant_pubkeys, policy, messages, agg_nonce }) {
       const nonces = jar.get(session) ?? [];
       jar.delete(session);
       try {
         if (nonces.length === 0 || nonces.length !== messages.length || agg_nonce.length !== messages.length)
           throw new Error(`session ${session} has no nonces to sign with`);
-        const keySet = keySetOf(participant_pubkeys);
+        const keySet = keySetOf(participant_pubkeys, policy);
         return nonces.map((nonce, i) => {
           const [first, second] = agg_nonce[i]!;
           const aggNonce = concatBytes(fromHex(first, 33), fromHex(second, 33));

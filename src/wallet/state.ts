@@ -7,6 +7,7 @@ import type {
   SignalEvidence,
   SpendPurpose,
   Terms,
+  TermsPolicy,
 } from '../messages/index.ts';
 import type { SmtProof } from '../smt/index.ts';
 import type { Blame } from './blame.ts';
@@ -156,6 +157,8 @@ export interface ProposedSet {
 }
 
 export interface MemberBeacon extends Omit<ProposedSet, 'attempt'> {
+  /** As in the terms. */
+  policy: TermsPolicy;
   signatures: string[];
   challenge: string;
   ready_at: number;
@@ -171,6 +174,8 @@ export interface MemberBeacon extends Omit<ProposedSet, 'attempt'> {
   status: CohortStatus | null;
   /** This member said that it wants to go. */
   leaving: boolean;
+  /** Transactions by which the recovery key took money from the beacon, as the chain shows them. */
+  recoveries: { txid: string; signal: string | null }[];
   /** A request that waits for proofs of DIDs that it did not bring. */
   held_request: { body: AuthorizeBeaconSignalRequest; in_reply_to: string } | null;
 }
@@ -231,6 +236,8 @@ export interface MemberSession extends SessionFacts {
     /** Its secret nonce is gone; it can never be signed. */
     | { name: 'lost' };
   checked_at: number;
+  /** The same signal, for all members but one to sign; `sig` is null until this wallet has. */
+  fallback?: { steps: SessionFacts['steps']; sig: string[] | null };
   /** Of a spend: the complete transaction (hex), once it was told. */
   transaction?: string;
   /** How its outpoint was spent, six deep in the wallet's own view. */
@@ -246,6 +253,16 @@ export const emptyWallet = (): WalletState => ({
   doubt: null,
   companionship: null,
 });
+
+/** A signature of this wallet left for it: its transaction may appear at any time. */
+export const isSigned = ({ stage, fallback }: Pick<MemberSession, 'stage' | 'fallback'>): boolean =>
+  stage.name === 'signed' || (fallback !== undefined && fallback.sig !== null);
+
+/** Every transaction of a session that this wallet may have signed. */
+export const stepsOf = ({ steps, fallback }: MemberSession): SessionFacts['steps'] => [
+  ...steps,
+  ...(fallback?.steps ?? []),
+];
 
 /** The beacon of a cohort that is ready. */
 export const beaconOf = (membership: Membership): MemberBeacon | null =>

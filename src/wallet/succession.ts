@@ -86,7 +86,13 @@ export function decideRetire(
 
 /** Whoever still asks for a signature learns why none will ever come. */
 export function refuseToSign(cohort: string, envelope: Envelope): Decision | null {
-  if (envelope.type !== 'authorize_beacon_signal_request' && envelope.type !== 'authorize_spend_request') return null;
+  const { type } = envelope;
+  if (
+    type !== 'authorize_beacon_signal_request' &&
+    type !== 'authorize_spend_request' &&
+    type !== 'fallback_authorization_request'
+  )
+    return null;
   const text = 'the cohort key was deleted: this beacon signals nothing more';
   return {
     events: [],

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { beaconOutput, readSignalPsbt, signalBytesOf } from '../../src/bitcoin/index.ts';
+import { beaconOutput, fallbackTree, leafSighash, readSignalPsbt, signalBytesOf } from '../../src/bitcoin/index.ts';
 import {
   type AdmissionPolicy,
   type Beacon,
@@ -13,6 +13,7 @@ import {
   type Input,
   type Stored,
 } from '../../src/cohort/index.ts';
+import { treeOf } from '../../src/cohort/keys.ts';
 import { fromHex, toHex } from '../../src/crypto/index.ts';
 import { encodeDid, jcs } from '../../src/did/index.ts';
 import {
@@ -23,6 +24,7 @@ import {
   type Message,
   type MessageType,
   optInStatement,
+  policyFor,
   readEnvelope,
   readTerms,
   registrationStatement,
@@ -328,15 +330,33 @@ export const optIn = (cohort: Cohort, member: Member, changes: Partial<Body<'opt
   },
 });
 
-export const keySetOf = (cohort: Cohort) =>
-  walletMusig.keySet(cohort.beacon.participant_pubkeys.map(key => fromHex(key)));
+const keySetFor = (cohort: Cohort, participants: readonly string[]) => {
+  const keys = participants.map(key => fromHex(key));
+  const policy = policyFor(cohort.terms.policy, participants.length);
+  return policy.type === 'keypath'
+    ? walletMusig.keySet(keys)
+    : walletMusig.keySet(keys, { merkleRoot: fallbackTree(keys, policy).merkleRoot });
+};
+
+export const keySetOf = (cohort: Cohort) => keySetFor(cohort, cohort.beacon.participant_pubkeys);
+
+/** What a member signs in the fallback leaf: one hash a transaction. */
+export function fallbackMessages(cohort: Cohort, psbts: readonly string[]): Uint8Array[] {
+  const tree = treeOf(cohort.beacon.participant_pubkeys, cohort.terms.policy)!;
+  return psbts
+    .map(readSignalPsbt)
+    .map(({ unsignedHex, prevoutScriptHex, prevout }) =>
+      leafSighash(unsignedHex, { scriptHex: prevoutScriptHex, valueSats: prevout.value_sats }, tree.fallback),
+    );
+}
 
 /** What an honest wallet sends back, or null for what needs no answer. It checks what it signs. */
 export function answer(cohort: Cohort, member: Member, { message }: Sent): Message | null {
   switch (message.type) {
     case 'cohort_set': {
-      const { participant_pubkeys, beacon_address, attempt } = message.body;
-      const keySet = walletMusig.keySet(participant_pubkeys.map(key => fromHex(key)));
+      const { participant_pubkeys, beacon_address, attempt, policy } = message.body;
+      expect(policy).toEqual(policyFor(cohort.terms.policy, participant_pubkeys.length));
+      const keySet = keySetFor(cohort, participant_pubkeys);
       expect(keySet.publicKeys.map(toHex)).toEqual(participant_pubkeys);
       expect(beaconOutput(keySet, cohort.terms.btc_network).address).toBe(beacon_address);
       const statement = cohortSetStatement({
@@ -381,6 +401,12 @@ export function answer(cohort: Cohort, member: Member, { message }: Sent): Messa
       const { session_id, beacon_address, pending_spend } = message.body;
       const nonce_points = drawNonces(member, keySetOf(cohort), { session_id }, pending_spend);
       return { type: 'nonce', body: { session_id, beacon_address, nonce_points } };
+    }
+    case 'fallback_authorization_request': {
+      const { pending_beacon_signal, ...session } = message.body;
+      const txids = pending_beacon_signal.map(psbt => readSignalPsbt(psbt).txid);
+      const sig = fallbackMessages(cohort, pending_beacon_signal).map(each => schnorr(each, member.secret));
+      return { type: 'fallback_signature', body: { ...session, txids, sig } };
     }
     case 'aggregated_nonce': {
       const { body } = message;

@@ -108,7 +108,26 @@ describe('what is wrong is told by its key, with what is allowed', () => {
       `${BASE}[advert]\ntype = "CASBeacon"\nbit_order = "lsb"\n`,
       /^advert\.bit_order: has to be "spec" for advert\.type = "CASBeacon"/,
     ],
-    ['fallback policy', `${BASE}[advert.policy]\ntype = "fallback"\n`, /^advert\.policy\.type: has to be "keypath"/],
+    [
+      'a policy of nobody',
+      `${BASE}[advert.policy]\ntype = "anybody"\n`,
+      /^advert\.policy\.type: has to be "keypath" or "fallback"/,
+    ],
+    [
+      'a fallback policy without its key',
+      `${BASE}[advert.policy]\ntype = "fallback"\nrecovery_delay_blocks = 1008\n`,
+      /^advert\.policy\.recovery_key: has to be text/,
+    ],
+    [
+      'a fallback policy for two',
+      `${BASE}[advert]\ncohort_size = { min = 2, max = 5 }\npolicy = { type = "fallback", recovery_key = "${'11'.repeat(32)}", recovery_delay_blocks = 1008 }\n`,
+      /^advert\.cohort_size\.min: a fallback needs 3 members at least/,
+    ],
+    [
+      'a fallback whose recovery could cut a round off',
+      `${BASE}[advert]\ncohort_size = { min = 3, max = 5 }\nlatency = { presence = 60, nonce = 60, signature = 43200 }\npolicy = { type = "fallback", recovery_key = "${'11'.repeat(32)}", recovery_delay_blocks = 144 }\n`,
+      /^advert\.policy\.recovery_delay_blocks: the recovery delay has to be longer than the longest round/,
+    ],
     [
       'a scheme that is none',
       `${BASE}[advert]\ncommunication = ["nip44"]\n`,

@@ -37,6 +37,8 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
     policy: { type: 'keypath' },
     attempt: 1,
   },
+  fallback_authorization_request: { ...session, pending_beacon_signal: ['cHNidP8='] },
+  fallback_signature: { ...session, txids: [hash('tx')], sig: [sig] },
   authorize_spend_request: {
     ...session,
     round: 1,

@@ -40,6 +40,8 @@ const VETO_CODES = Object.keys({
   version_locked: true,
   policy_forbids: true,
   key_deleted: true,
+  unknown_session: true,
+  no_fallback: true,
 } satisfies Record<VetoCode, true>);
 
 function codesOf(name: string): string[] {

@@ -129,7 +129,8 @@ export function mine(scene: Scene, blocks = 1): void {
 }
 
 export function join(scene: Scene, wallet: Wallet): void {
-  wallet.join(scene.offer.advert);
+  const { advert } = scene.offer;
+  wallet.join(advert, advert.terms.policy.type === 'fallback' ? { allow_fallback: true } : {});
   deliver(scene);
 }
 

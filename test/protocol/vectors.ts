@@ -1,6 +1,14 @@
 import { curve } from '#curve';
-import { createMusig, readSignalPsbt, scriptToAddress, signalSighash } from '../../src/bitcoin/index.ts';
+import {
+  createMusig,
+  leafSighash,
+  parseTx,
+  readSignalPsbt,
+  scriptToAddress,
+  signalSighash,
+} from '../../src/bitcoin/index.ts';
 import type { CohortState } from '../../src/cohort/index.ts';
+import { keySetOf, treeKeysOf } from '../../src/cohort/keys.ts';
 import { signalEntries } from '../../src/cohort/leaves.ts';
 import { type Bytes, fromHex, sha256, toHex, utf8 } from '../../src/crypto/index.ts';
 import { announcementOf, jcs } from '../../src/did/index.ts';
@@ -85,10 +93,11 @@ function advertVectors({ content, advert, event, closed, identity, transport }: 
 /** Keys of the cohort and what they make. */
 function cohortFacts(scene: Scene): Json {
   const beacon = beaconOf(scene);
-  const keySet = createMusig(curve).keySet(beacon.participant_pubkeys.map(key => fromHex(key, 33)));
+  const keySet = keySetOf(beacon.participant_pubkeys, beacon.policy);
   return {
     participant_pubkeys: beacon.participant_pubkeys,
     internal_key: toHex(keySet.internalKey),
+    ...(keySet.merkleRoot ? { merkle_root: toHex(keySet.merkleRoot) } : {}),
     tweak: toHex(keySet.tweak),
     output_key: toHex(keySet.outputKey),
     script_pubkey: beacon.script_hex,
@@ -394,6 +403,70 @@ async function spends(): Promise<{ scene: Scene; json: Json }> {
   };
 }
 
+/** A round in which one of three is silent after its nonce, so that the others sign in the fallback leaf. */
+async function fallback(): Promise<{ scene: Scene; json: Json }> {
+  const recovery = draw('recovery key of the operator');
+  const policy = {
+    type: 'fallback',
+    threshold: 'n-1',
+    recovery_key: xOnly(recovery),
+    recovery_delay_blocks: 1_008,
+  } as const;
+  const offer = await newOffer('vectors-fallback', { policy, cohort_size: { min: 3, max: 3 } });
+  const scene = newScene(offer, ['ada', 'bob', 'eve']);
+  const { cohort, world } = scene;
+  const [ada, , eve] = scene.wallets as [Wallet, Wallet, Wallet];
+  form(scene);
+  const one = newOwned(scene, ada, 'one');
+  register(scene, ada, one);
+  await submit(scene, ada, one);
+  const { transport } = eve.membership(cohort);
+  const silent = (envelope: Envelope): boolean =>
+    envelope.to === transport && ['aggregated_nonce', 'fallback_authorization_request'].includes(envelope.type);
+  deliver(scene, silent);
+  world.now += 3_600;
+  scene.aggregator.feed({ type: 'advance' });
+  deliver(scene, silent);
+  scene.aggregator.mail = [];
+  mine(scene, 6);
+  return {
+    scene,
+    json: {
+      note: NOTE,
+      keys: { ...keysOf(scene), recovery: toHex(recovery) },
+      controllers: { one: controllerOf(one) },
+      advert: offer.event,
+      cohort: cohortFacts(scene),
+      fallback: fallbackFacts(scene),
+      messages: scene.transcript.map(envelope => ({ envelope })),
+    },
+  };
+}
+
+/** Everything that a fallback is made of. */
+function fallbackFacts(scene: Scene): Json {
+  const beacon = beaconOf(scene);
+  const keys = treeKeysOf(beacon.participant_pubkeys, beacon.policy)!;
+  const { pending_beacon_signal } = bodyOf(scene, 'fallback_authorization_request');
+  const { unsignedHex, txid, prevout, feeSats } = readSignalPsbt(pending_beacon_signal[0]!);
+  const spent = { scriptHex: beacon.script_hex, valueSats: prevout.value_sats };
+  const { transactions } = bodyOf(scene, 'signal_status');
+  const witness = parseTx(transactions[0]!).inputs[0]!.witness;
+  return {
+    fallback_script: toHex(keys.tree.fallback.script),
+    fallback_leaf_hash: toHex(keys.tree.fallback.hash),
+    recovery_script: toHex(keys.tree.recovery.script),
+    recovery_leaf_hash: toHex(keys.tree.recovery.hash),
+    control_block: witness.at(-1),
+    prevout,
+    fee_sats: feeSats,
+    unsigned_transaction: unsignedHex,
+    sighash: toHex(leafSighash(unsignedHex, spent, keys.tree.fallback)),
+    final_transaction: transactions[0],
+    txid,
+  };
+}
+
 /** A cohort whose one member wants to go, and that ends: its DID takes the beacon out, the money moves, the keys go. */
 async function ends(): Promise<{ scene: Scene; json: Json }> {
   const offer = await newOffer('vectors-ends');
@@ -515,6 +588,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
   const spent = await spends();
   const ended = await ends();
   const halves = await companions();
+  const fell = await fallback();
   return {
     files: {
       'advert.json': advertVectors(push.offer),
@@ -525,6 +599,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       'spends.json': spent.json,
       'ends.json': ended.json,
       'companion.json': halves.json,
+      'fallback.json': fell.json,
       'envelopes.json': dresses(push.scene),
     },
     scenes: {
@@ -535,6 +610,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       spends: spent.scene.transcript,
       ends: ended.scene.transcript,
       companion: halves.scene.transcript,
+      fallback: fell.scene.transcript,
     },
   };
 }

@@ -72,6 +72,7 @@ export function phaseOf(state: CohortState | undefined, members: number): Phase 
     case 'signatures':
       return stage.session.sigs.size === 0 ? 'aggregated nonce' : 'signature';
     case 'waiting':
+    case 'fallback':
       return 'waiting';
     case 'announced':
       return last === 'confirmed' ? 'confirmed' : 'broadcast';

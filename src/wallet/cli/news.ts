@@ -59,6 +59,12 @@ export function describeNews(
       return `vetoed session ${shortId(news.session_id)}: ${safeText(news.text)} (${news.code})`;
     case 'session_signed':
       return `signed session ${shortId(news.session_id)}`;
+    case 'fallback_signed':
+      return `signed the fallback of session ${shortId(news.session_id)}: one member did not sign, the others go on`;
+    case 'recovery_seen':
+      return news.signal === null
+        ? `the operator's recovery key took money from this beacon, by ${news.txid}: no member agreed to that; it is no signal`
+        : `the operator's recovery key published ${news.signal} under this beacon, by ${news.txid}: no member agreed to that, and it may destroy every DID behind it`;
     case 'session_lost':
       return `cannot sign session ${shortId(news.session_id)} any more: its secret nonces went with an earlier process`;
     case 'session_settled':
@@ -86,6 +92,8 @@ export function describeNews(
     case 'request_held':
     case 'nonce_drawn':
     case 'agg_nonce_received':
+    case 'fallback_checked':
+    case 'fallback_dropped':
     case 'transactions_told':
       return null;
     case 'spend_told':

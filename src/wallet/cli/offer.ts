@@ -29,6 +29,22 @@ export const N_OF_N: readonly string[] = [
   'So keep a beacon under your own key in every DID document as well, and leave little money at the address.',
 ];
 
+/** What a fallback policy means, for whoever is about to put DIDs behind it; nothing for other policies. */
+export function fallbackWarnings({ policy }: Pick<Terms, 'policy'>): string[] {
+  if (policy.type === 'keypath') return [];
+  const delay = thousands(policy.recovery_delay_blocks);
+  return [
+    'Fallback: all members but one can sign a signal without the last. Together they can publish anything under the address, and with that destroy every DID behind it, yours too.',
+    `And the operator alone can do that with any output that has lain at the address for ${delay} blocks, by its recovery key.`,
+  ];
+}
+
+function policyText({ policy }: Pick<Terms, 'policy'>): string {
+  if (policy.type === 'keypath') return 'keypath: only all members together can spend from the address';
+  const delay = thousands(policy.recovery_delay_blocks);
+  return `fallback: all members together, or all but one, or after ${delay} blocks the operator alone (${policy.recovery_key})`;
+}
+
 const FUNDER: Readonly<Record<Terms['funder'], string>> = {
   operator: 'the operator pays them',
   members: 'the members pay them, by sending to the beacon address',
@@ -90,7 +106,7 @@ export function offerRows({ terms, ...advert }: Advert, now: number): [string, s
       `${duration(latency.cohort_set)} to confirm the cohort; in each round ${duration(latency.presence)} to be there, ` +
         `${duration(latency.nonce)} to check, ${duration(latency.signature)} to sign`,
     ],
-    ['policy', `${terms.policy.type}: only all members together can spend from the address`],
+    ['policy', policyText(terms)],
     ['DIDs', `${range(dids.min, dids.max)} a member${terms.unproven_dids ? ', taken without proof of control' : ''}`],
     ['updates', `${FLOW[terms.flow]}; ${VIEW[terms.privacy]}`],
     ...(terms.bit_order === 'lsb'

@@ -32,6 +32,7 @@ const joinRequest = z.strictObject({
   advert,
   invite: text.optional(),
   scheme: z.enum(['nip44_v2', 'nip04', 'nip59']).optional(),
+  allowFallback: z.boolean().optional(),
 });
 const didRequest = z.strictObject({
   kind: z.enum(['x', 'k']),

@@ -3,7 +3,7 @@ import { createMusig, finalizeSignal, readSignalPsbt, signalSighash } from '../.
 import type { Fault } from '../../../src/blame/index.ts';
 import { concatBytes, fromHex, toHex } from '../../../src/crypto/index.ts';
 import type { AbortReason, Body, Envelope, Message } from '../../../src/messages/index.ts';
-import { optInStatement, rebindStatement } from '../../../src/messages/index.ts';
+import { optInStatement, policyFor, rebindStatement } from '../../../src/messages/index.ts';
 import { draw, drawHex, publicHex, schnorr } from '../../cohort/members.ts';
 import { withTx } from '../../wallet/core/forge.ts';
 import { resealed } from '../../wallet/core/liar.ts';
@@ -640,7 +640,8 @@ const AGGREGATORS: Kind[] = [
         const { participant_pubkeys, address: beacon_address } = stage.aggregator.beacon;
         const { terms } = stage.aggregator.advert;
         const keys = [...participant_pubkeys.slice(1), publicHex(draw('thief'))].toSorted();
-        const set = { advert_id: terms.id, participant_pubkeys: keys, beacon_address, policy: terms.policy };
+        const policy = policyFor(terms.policy, keys.length);
+        const set = { advert_id: terms.id, participant_pubkeys: keys, beacon_address, policy };
         return [
           say({ type: 'ack', body: { accepted: 'leave' } }),
           say({ type: 'rejection', body: { code: 'seat_dropped', text: 'gone' } }),

@@ -96,7 +96,8 @@ export interface Wallet {
   putBack(copy: readonly Stored<WalletEvent>[]): void;
   membership(cohort: string): Membership;
   beacon(cohort: string): MemberBeacon;
-  join(advert: Advert): Outcome;
+  /** Agrees to a fallback policy only if told to. */
+  join(advert: Advert, agreed?: { allow_fallback?: boolean }): Outcome;
   addDid(controller: Controller, document?: DidDocument): Outcome;
   register(cohort: string, controller: Controller, disclose?: boolean): Outcome;
   /** Asks for a new transport key, drawn for this counter. */
@@ -243,9 +244,13 @@ export function newWallet(world: World, name: string): Wallet {
     const { participant_pk } = job;
     if (job.type === 'sign_set')
       return once({ type: 'set_signed', cohort, sig: schnorr(job.statement, secretOf(participant_pk)) }, null);
-    const { session, participant_pubkeys, messages } = job;
+    if (job.type === 'sign_fallback') {
+      const sig = job.messages.map(message => schnorr(message, secretOf(participant_pk)));
+      return once({ type: 'fallback_signed', cohort, session_id: job.session_id, sig }, null);
+    }
+    const { session, participant_pubkeys, policy, messages } = job;
     const { session_id } = session;
-    const common = { secretKey: secretOf(participant_pk), participant_pk, participant_pubkeys, messages };
+    const common = { secretKey: secretOf(participant_pk), participant_pk, participant_pubkeys, policy, messages };
     if (job.type === 'draw_nonces') {
       const random = () => draw(`${name} random ${drawn++}`);
       return once(
@@ -323,7 +328,7 @@ export function newWallet(world: World, name: string): Wallet {
       if (!beacon) throw new Error(`the cohort is ${self.membership(cohort).phase.name}`);
       return beacon;
     },
-    join({ cohort, terms, terms_hash, identity }) {
+    join({ cohort, terms, terms_hash, identity }, agreed = {}) {
       const which = `of ${name} in ${cohort}${self.state.cohorts.has(cohort) ? ' again' : ''}`;
       const key = draw(`cohort key ${which}`);
       const transportKey = draw(`transport key ${which}`);
@@ -338,6 +343,7 @@ export function newWallet(world: World, name: string): Wallet {
       });
       return self.feed({
         type: 'join',
+        ...agreed,
         cohort,
         advert_event: { id: cohort },
         terms,

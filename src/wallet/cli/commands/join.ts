@@ -7,10 +7,11 @@ import type { Advert } from '../../../nostr/advert.ts';
 import { parseSecretKey } from '../../../nostr/keys.ts';
 import { fields, plural } from '../../../operator/terminal.ts';
 import type { DidSigner } from '../../api.ts';
+import { FALLBACK_REFUSED } from '../../joining.ts';
 import { ADVERT_SOURCE, findAdverts, sourceOfWord } from '../advert-source.ts';
 import { type Command, EXIT, type Invocation, isSet, NETWORKING, Refused, textFlag, UsageError } from '../command.ts';
 import { hint, paintOf, waiting, writeJson, writeLines } from '../io.ts';
-import { N_OF_N, offerRows, yearlyCost } from '../offer.ts';
+import { fallbackWarnings, N_OF_N, offerRows, yearlyCost } from '../offer.ts';
 import { withWallet } from '../open.ts';
 import { findAdvert, onlyAdvert } from '../refs.ts';
 
@@ -35,6 +36,10 @@ export const join: Command = {
       value: 'SCHEME',
       help: 'how messages travel: nip44_v2 (unless told), nip04 or nip59, if the advert takes it',
     },
+    'allow-fallback': {
+      type: 'boolean',
+      help: 'agree that others can publish under the beacon without this wallet, where the terms say so (fallback policy)',
+    },
     yes: { type: 'boolean', short: 'y', help: 'agree to the terms without being asked' },
     wait: { type: 'boolean', help: 'wait until the cohort stands' },
     ...ADVERT_SOURCE,
@@ -51,6 +56,7 @@ export const join: Command = {
       const { advert } = reference === null ? onlyAdvert(adverts) : findAdvert(reference, adverts);
       refuseOver(advert, invocation.io.now());
       if (!json) invocation.io.out.write(offerText(invocation, advert));
+      refuseFallback(invocation, advert);
       await agree(invocation);
       const invite = textFlag(invocation, 'invite');
       const voucher = voucherFlag(invocation, isRunning);
@@ -59,6 +65,7 @@ export const join: Command = {
         ...(voucher === undefined ? {} : { voucher }),
         ...(invite === undefined ? {} : { invite }),
         ...(scheme === undefined ? {} : { scheme }),
+        ...(isSet(invocation, 'allow-fallback') ? { allowFallback: true } : {}),
       });
       const isByHand = config.relays.length === 0 || advert.relays.length === 0;
       if (isByHand && isSet(invocation, 'wait'))
@@ -116,10 +123,18 @@ function refuseOver(advert: Advert, now: number): void {
   if (advert.expires_at <= now) throw new Refused('not_open', 'the offer has ended');
 }
 
+/** Saying yes to the terms is not enough for this one: what it gives away cannot be taken back. */
+function refuseFallback(invocation: Invocation, { terms }: Advert): void {
+  if (terms.policy.type === 'fallback' && !isSet(invocation, 'allow-fallback'))
+    throw new Refused('fallback_not_allowed', `${FALLBACK_REFUSED} (--allow-fallback)`);
+}
+
 /** The terms of an advert with what they mean, for a person to agree to. */
 export function offerText(invocation: Invocation, advert: Advert): string {
   const paint = paintOf(invocation);
-  const warnings = N_OF_N.map(text => `${paint('yellow', '!')} ${text}\n`).join('');
+  const warnings = [...N_OF_N, ...fallbackWarnings(advert.terms)]
+    .map(text => `${paint('yellow', '!')} ${text}\n`)
+    .join('');
   return `${fields(offerRows(advert, invocation.io.now()), paint)}\n${warnings}`;
 }
 
