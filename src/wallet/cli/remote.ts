@@ -69,6 +69,9 @@ export function remotePort(socket: string): WalletPort {
       if ('resolution' in answer) return answer.resolution;
       throw errorOf(answer.error.code, answer.error.message, answer.error.detail);
     },
+    savedState: () => ask('savedState'),
+    saveState: request => ask('saveState', request ?? {}),
+    forgetState: () => ask('forgetState'),
     trustCopy: () => ask('trustCopy'),
     status: () => ask('status'),
     compose: request => ask('compose', request),

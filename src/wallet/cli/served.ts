@@ -78,8 +78,10 @@ const restoreRequest = z
     name: text,
     index: z.int().min(0),
     scan: z.boolean(),
+    fromRelays: z.boolean(),
   })
   .partial();
+const saveRequest = z.strictObject({ takeOver: z.boolean().optional() });
 const announceRequest = z.strictObject({ did: text, announcement: text.optional(), ...viaSingleton });
 const composeRequest = z.strictObject({
   form: z.enum(['encrypted', 'plain']),
@@ -169,6 +171,9 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
         return { error: complaintOf(error).fault };
       }
     },
+    savedState: async () => port.savedState(),
+    saveState: async params => port.saveState(defined(take(saveRequest, params))),
+    forgetState: async () => port.forgetState(),
     trustCopy: () => told(() => port.trustCopy()),
     status: async () => port.status(),
     compose: async params => port.compose(defined(take(composeRequest, params))),

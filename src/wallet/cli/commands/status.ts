@@ -73,6 +73,7 @@ function statusText(
         },
       ],
       ['relays', relays.length === 0 ? 'none: messages are carried by hand' : null],
+      ['state on relays', savedText(now.saved)],
       ['chain', `${chain.kind}${chain.height === null ? '' : `, block ${thousands(chain.height)}`}`],
     ],
     paint,
@@ -84,6 +85,18 @@ function statusText(
     ...(dids.length === 0 ? [] : [didTable(dids, names, reader)]),
   ];
   return parts.join('\n');
+}
+
+/** Nothing for a wallet that saves nothing there. */
+function savedText(saved: WalletStatus['saved']): Cell | null {
+  if (!saved || (!saved.on && saved.counter === 0)) return null;
+  if (saved.stopped) return { text: safeText(saved.stopped.text), style: 'red' };
+  if (saved.forgotten) return 'deleted; nothing is saved before btcr2-wallet state push';
+  const { counter, relays, needed } = saved;
+  const holding = relays.filter(relay => relay.counter === counter && counter > 0).length;
+  return saved.saved
+    ? { text: `saved (${counter}) on ${plural(holding, 'relay')}`, style: 'green' }
+    : { text: `not saved: ${holding} of ${needed} relays hold state ${counter}, or it changed since`, style: 'yellow' };
 }
 
 /** Only what is not as it should be. */
