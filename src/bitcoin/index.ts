@@ -6,6 +6,7 @@ export * from './leaves.ts';
 export * from './musig.ts';
 export * from './network.ts';
 export * from './outpoint.ts';
+export * from './refund.ts';
 export * from './runway.ts';
 export * from './script-path.ts';
 export * from './signal.ts';

@@ -259,8 +259,16 @@ function signedIn(
   // Only what spends this outpoint was asked for: of anything else a signature proves nothing.
   const isOurs = (hex: string): boolean =>
     parseTx(hex).inputs.some(({ txid, vout }) => txid === outpoint.txid && vout === outpoint.vout);
+  const parents = transactions.filter(isOurs).map(parseTx);
   return {
-    messages: transactions.map(hex => signalSighash(hex, scriptHex, output.value_sats)),
+    messages: transactions.map(hex => {
+      if (isOurs(hex)) return signalSighash(hex, scriptHex, output.value_sats);
+      // A refund: what it spends is in a transaction beside it.
+      const { txid, vout } = parseTx(hex).inputs[0]!;
+      const left = parents.find(parent => parent.txid === txid)?.outputs[vout];
+      if (left?.script_hex !== scriptHex) throw new Error('one of its transactions spends what is not shown');
+      return signalSighash(hex, scriptHex, left.value_sats);
+    }),
     fallback:
       tree &&
       new Map(

@@ -24,8 +24,8 @@ export const sessionRecord = z.strictObject({
   round: count,
   attempt: count,
   outpoint: z.strictObject({ txid, vout: z.int().min(0).max(0xffff_ffff) }),
-  /** Unsigned, one a fee step. */
-  transactions: z.array(rawTransaction).min(1).max(8),
+  /** Unsigned: one a fee step, then the refunds of what those leave at the beacon. */
+  transactions: z.array(rawTransaction).min(1).max(16),
   /** Unsigned, of the session's fallback, one a fee step. */
   fallback: z.array(rawTransaction).min(1).max(8).optional(),
   participant_pubkeys: z.array(compressedKey).min(2).max(1000),

@@ -1,3 +1,4 @@
+import type { Refund } from '../bitcoin/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { AbortReason, SpendPurpose, SuccessionStage, Terms } from '../messages/index.ts';
 import type {
@@ -85,6 +86,7 @@ export type CohortEvent =
       attempt: number;
       frozen: Frozen;
       steps: Step[];
+      refunds?: Refund[];
       deadline: number;
       remind_at: number;
     }
@@ -97,12 +99,13 @@ export type CohortEvent =
       to: string;
       outpoint: Outpoint;
       steps: Step[];
+      refunds?: Refund[];
       deadline: number;
       remind_at: number;
     }
   /** Its ceremony is over without a transaction; what was signed may still become one. */
   | { type: 'spend_ended'; reason: AbortReason }
-  | { type: 'spend_completed'; session_id: string; txid: string; hex: string }
+  | { type: 'spend_completed'; session_id: string; txid: string; hex: string; refunds?: string[] }
   | { type: 'spend_final'; session_id: string }
   | { type: 'nonce_received'; participant_pk: string; envelope: EnvelopeOf<'nonce'> }
   | { type: 'nonces_aggregated'; session_id: string; agg_nonce: NoncePair[]; deadline: number; remind_at: number }
@@ -120,6 +123,8 @@ export type CohortEvent =
       session_id: string;
       txid: string;
       transactions: { txid: string; hex: string }[];
+      /** Refunds of what they leave at the beacon. */
+      refunds?: string[];
       height: number | null;
     }
   /** Another transaction of the same signal is sent, or is the one on chain; `was` is the one before. */

@@ -4,6 +4,9 @@ import {
   chooseFee,
   chooseOutpoint,
   MIN_RATE,
+  parseTx,
+  type Refund,
+  refundsOf,
   signalVsize,
   splitChange,
 } from '../bitcoin/index.ts';
@@ -78,9 +81,13 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
 /** Ids of all that this cohort's members were ever asked to sign and may have signed. */
 export const ownTransactions = ({ signals, round, spends, spend }: Beacon): Set<string> =>
   new Set([
-    ...signals.flatMap(signal => signal.steps.map(step => step.txid)),
-    ...(round?.open ?? []).flatMap(session => allSteps(session).map(step => step.txid)),
-    ...spends.flatMap(({ session }) => session.steps.map(step => step.txid)),
+    ...signals.flatMap(({ steps, refunds }) => [
+      ...steps.map(step => step.txid),
+      ...refunds.map(hex => parseTx(hex).txid),
+    ]),
+    ...[...(round?.open ?? []), ...spends.map(({ session }) => session)].flatMap(session =>
+      [...allSteps(session), ...session.refunds].map(({ txid }) => txid),
+    ),
     ...(spend?.stage.session.steps ?? []).map(step => step.txid),
   ]);
 
@@ -225,13 +232,14 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
   const estimate = env.chain.fee_rate;
   const fee = chooseFee({ estimate, capSats: terms.fee_cap, vsize: signalVsize(true) });
   const steps = buildSteps(state, beacon, frozen, fee.feeSats);
+  const refunds = refundsFor(state, beacon, steps);
   const id = toHex(
     sessionId({
       cohort: state.id,
       round: round.number,
       attempt: round.attempt,
       outpoint: `${frozen.outpoint.txid}:${frozen.outpoint.vout}`,
-      transactions: steps.map(step => step.txid),
+      transactions: [...steps, ...refunds].map(({ txid }) => txid),
       participant_pubkeys: beacon.participant_pubkeys,
       signal_bytes: frozen.signal_bytes,
     }),
@@ -243,6 +251,7 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
     signal_bytes: frozen.signal_bytes,
     outpoint: frozen.outpoint,
     steps,
+    refunds,
     nonces: new Map(),
     agg_nonce: null,
     sigs: new Map(),
@@ -253,6 +262,7 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
     attempt: round.attempt,
     frozen,
     steps,
+    ...(refunds.length > 0 ? { refunds } : {}),
     ...deadlines(terms.latency.nonce, env),
   };
   return accept(
@@ -299,6 +309,14 @@ function feeAlarm(beacon: Beacon, estimate: number | null, note: string | undefi
   if (beacon.alarms.get(key)?.text === text) return [];
   return [{ type: 'alarm_raised', key, alarm: { code: 'fee_clamped', text, halts: false } }];
 }
+
+/** What gives back the money that these transactions leave at the beacon, as the terms have it. */
+export const refundsFor = ({ advert }: CohortState, beacon: Beacon, steps: readonly Step[]): Refund[] =>
+  refundsOf(
+    advert.terms,
+    beacon.script_hex,
+    steps.map(step => step.unsigned_hex),
+  );
 
 /** The same transaction with each fee that the terms have from this one on. */
 function buildSteps(state: CohortState, beacon: Beacon, frozen: Frozen, feeSats: number): Step[] {

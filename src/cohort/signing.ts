@@ -1,5 +1,5 @@
 import { curve } from '#curve';
-import { finalizeSignal, type SigningSession, signalSighash, verifySignal } from '../bitcoin/index.ts';
+import { finalizeSignal, type SigningSession, signalSighash, signedTogether, verifySignal } from '../bitcoin/index.ts';
 import { type Bytes, concatBytes, fromHex, toHex } from '../crypto/index.ts';
 import { accept, nothing, refuse } from './answer.ts';
 import { decideFallbackVeto } from './fallback.ts';
@@ -49,8 +49,9 @@ export function decideNonce(ceremony: Ceremony, envelope: EnvelopeOf<'nonce'>, m
     return sameJson(first.body.nonce_points, body.nonce_points)
       ? nothing
       : equivocation(context(stage.session), envelope, first, 'nonces');
-  if (body.nonce_points.length !== stage.session.steps.length)
-    return refuse(envelope, 'invalid_nonce', `${stage.session.steps.length} nonces are due`, 'body.nonce_points');
+  const due = signedTogether(stage.session).length;
+  if (body.nonce_points.length !== due)
+    return refuse(envelope, 'invalid_nonce', `${due} nonces are due`, 'body.nonce_points');
   const bad = body.nonce_points.findIndex(pair => pair.some(point => !curve.isCompressedPoint(fromHex(point))));
   if (bad >= 0)
     return blame(
@@ -126,7 +127,7 @@ export function advanceNonces(ceremony: Ceremony, stage: Extract<Stage, { name: 
   const { session } = stage;
   const unheard = beacon.participant_pubkeys.filter(member => !session.nonces.has(member));
   if (unheard.length === 0) {
-    const agg_nonce = session.steps.map((_, step) =>
+    const agg_nonce = signedTogether(session).map((_, step) =>
       splitNonce(
         musig.nonceAgg(
           beacon.participant_pubkeys.map(member => joinNonce(session.nonces.get(member)!.body.nonce_points[step]!)),
@@ -157,16 +158,16 @@ export function advanceNonces(ceremony: Ceremony, stage: Extract<Stage, { name: 
 
 const sessions = new WeakMap<Session, SigningSession[]>();
 
-/** One MuSig2 session a fee step, kept while its session is in memory. */
+/** One MuSig2 session a transaction, kept while its session is in memory. */
 function signingSessions(beacon: Beacon, session: Session): SigningSession[] {
   const known = sessions.get(session);
   if (known) return known;
   const keySet = keySetOf(beacon.participant_pubkeys, beacon.policy);
-  const opened = session.steps.map((step, i) =>
+  const opened = signedTogether(session).map(({ unsigned_hex, value_sats }, i) =>
     musig.session({
       keySet,
       aggNonce: joinNonce(session.agg_nonce![i]!),
-      message: signalSighash(step.unsigned_hex, beacon.script_hex, session.outpoint.value_sats),
+      message: signalSighash(unsigned_hex, beacon.script_hex, value_sats),
     }),
   );
   sessions.set(session, opened);
@@ -197,8 +198,8 @@ export function decideAuthorization(
       'signed under another aggregated nonce than this session has',
       'body.agg_nonce',
     );
-  if (body.sig.length !== session.steps.length)
-    return refuse(envelope, 'invalid_signature', `${session.steps.length} signatures are due`, 'body.sig');
+  const due = signedTogether(session).length;
+  if (body.sig.length !== due) return refuse(envelope, 'invalid_signature', `${due} signatures are due`, 'body.sig');
   const publicKey = fromHex(member, 33);
   const points = session.nonces.get(member)!.body.nonce_points;
   const bad = signingSessions(beacon, session).findIndex(
@@ -233,27 +234,46 @@ export function completeAny(beacon: Beacon, round: Round, env: Env): Decision | 
       beacon.participant_pubkeys.every(member => sigs.has(member)),
   );
   if (!session) return null;
-  const transactions = finished(beacon, session);
+  const { transactions, refunds } = finished(beacon, session);
   const { hex, txid } = transactions[0]!;
   const height = env.chain?.tip.height ?? null;
-  return accept([{ type: 'signal_completed', session_id: session.id, txid, transactions, height }], {
-    type: 'broadcast',
-    txid,
-    hex,
-  });
+  return accept(
+    [
+      {
+        type: 'signal_completed',
+        session_id: session.id,
+        txid,
+        transactions,
+        ...(refunds.length > 0 ? { refunds } : {}),
+        height,
+      },
+    ],
+    { type: 'broadcast', txid, hex },
+  );
 }
 
-/** The transactions of a session that every member has signed, one a step. */
-export function finished(beacon: Beacon, session: Session): { txid: string; hex: string }[] {
+interface Finished {
+  /** One a step. */
+  transactions: { txid: string; hex: string }[];
+  /** Raw transactions, hex. */
+  refunds: string[];
+}
+
+/** The transactions of a session that every member has signed, and their refunds. */
+export function finished(beacon: Beacon, session: Session): Finished {
   const signing = signingSessions(beacon, session);
-  const transactions = session.steps.map((step, i) => {
+  const all = signedTogether(session).map(({ unsigned_hex, value_sats }, i) => {
     const partials = beacon.participant_pubkeys.map(member => fromHex(session.sigs.get(member)!.body.sig[i]!, 32));
-    const { txid, hex } = finalizeSignal(step.unsigned_hex, signing[i]!.aggregate(partials));
-    return { txid, hex };
+    const { txid, hex } = finalizeSignal(unsigned_hex, signing[i]!.aggregate(partials));
+    return { txid, hex, value_sats };
   });
-  if (!transactions.every(({ hex }) => verifySignal(hex, beacon.script_hex, session.outpoint.value_sats)))
+  if (!all.every(({ hex, value_sats }) => verifySignal(hex, beacon.script_hex, value_sats)))
     throw new Error(`session ${session.id}: the aggregated signature does not verify although every part did`);
-  return transactions;
+  const steps = session.steps.length;
+  return {
+    transactions: all.slice(0, steps).map(({ txid, hex }) => ({ txid, hex })),
+    refunds: all.slice(steps).map(({ hex }) => hex),
+  };
 }
 
 export function advanceSignatures(ceremony: Ceremony, stage: Extract<Stage, { name: 'signatures' }>): Decision {

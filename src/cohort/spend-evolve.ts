@@ -11,7 +11,7 @@ export function evolveSpend(
 ): Beacon {
   switch (event.type) {
     case 'spend_requested': {
-      const { session_id, round, attempt, purpose, to, outpoint, steps, deadline, remind_at } = event;
+      const { session_id, round, attempt, purpose, to, outpoint, steps, refunds = [], deadline, remind_at } = event;
       const session: Session = {
         id: session_id,
         round,
@@ -19,6 +19,7 @@ export function evolveSpend(
         signal_bytes: NO_SIGNAL,
         outpoint,
         steps,
+        refunds,
         nonces: new Map(),
         agg_nonce: null,
         sigs: new Map(),
@@ -29,9 +30,9 @@ export function evolveSpend(
     case 'spend_ended':
       return { ...beacon, spend: null };
     case 'spend_completed': {
-      const { session_id, txid, hex } = event;
+      const { session_id, txid, hex, refunds = [] } = event;
       const isOver = beacon.spend?.stage.session.id === session_id;
-      const signed = withSigned(beacon, session_id, spend => ({ ...spend, transaction: { txid, hex } }));
+      const signed = withSigned(beacon, session_id, spend => ({ ...spend, transaction: { txid, hex }, refunds }));
       return isOver ? { ...signed, spend: null } : signed;
     }
     case 'spend_final':
@@ -61,7 +62,7 @@ export function spendAbout(beacon: Beacon, event: Stored<CohortEvent>): Beacon |
       return {
         ...beacon,
         spend: { purpose, to, stage: { name: 'signatures', deadline, remind_at, session } },
-        spends: [...beacon.spends, { purpose, to, session, transaction: null, isFinal: false }],
+        spends: [...beacon.spends, { purpose, to, session, transaction: null, refunds: [], isFinal: false }],
       };
     }
     case 'authorization_received': {

@@ -3,7 +3,7 @@ import { toHex } from '../crypto/index.ts';
 import { NO_SIGNAL, type SpendPurpose, sessionId, toPlainText } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { Decision, Effect, Env, Input } from './inputs.ts';
-import { type AttemptEnd, deadlines, endAttempt, tell } from './rounds.ts';
+import { type AttemptEnd, deadlines, endAttempt, refundsFor, tell } from './rounds.ts';
 import { advanceNonces, advanceSignatures, type Ceremony, finished } from './signing.ts';
 import type { Beacon, CohortState, Outpoint, Session, SignedSpend, Spend, Step } from './state.ts';
 
@@ -30,13 +30,14 @@ export function decideStartSpend(state: CohortState, beacon: Beacon, asked: Aske
   const { purpose } = asked;
   const attempt = beacon.spends_begun + 1;
   const round = beacon.rounds_opened;
+  const refunds = refundsFor(state, beacon, [step]);
   const session_id = toHex(
     sessionId({
       cohort: state.id,
       round,
       attempt,
       outpoint: `${outpoint.txid}:${outpoint.vout}`,
-      transactions: [step.txid],
+      transactions: [step, ...refunds].map(({ txid }) => txid),
       participant_pubkeys: beacon.participant_pubkeys,
       signal_bytes: NO_SIGNAL,
     }),
@@ -59,6 +60,7 @@ export function decideStartSpend(state: CohortState, beacon: Beacon, asked: Aske
         to,
         outpoint,
         steps: [step],
+        ...(refunds.length > 0 ? { refunds } : {}),
         ...deadlines(state.advert.terms.latency.nonce, env),
       },
     ],
@@ -192,10 +194,12 @@ export function advanceSpend(state: CohortState, beacon: Beacon, env: Env): Deci
 const isPublished = (purpose: SpendPurpose): boolean => purpose !== 'refund';
 
 function completeSpend(state: CohortState, beacon: Beacon, { session, purpose }: SignedSpend): Decision {
-  const [{ txid, hex }] = finished(beacon, session) as [{ txid: string; hex: string }];
-  const body = { session_id: session.id, beacon_address: beacon.address, purpose, txid, transactions: [hex] };
+  const { transactions, refunds } = finished(beacon, session);
+  const { txid, hex } = transactions[0]!;
+  const given = refunds.length > 0 ? { refunds } : {};
+  const body = { session_id: session.id, beacon_address: beacon.address, purpose, txid, transactions: [hex], ...given };
   return accept(
-    [{ type: 'spend_completed', session_id: session.id, txid, hex }],
+    [{ type: 'spend_completed', session_id: session.id, txid, hex, ...given }],
     ...(isPublished(purpose) ? [{ type: 'broadcast', txid, hex } as const] : []),
     ...tell(state, beacon.participant_pubkeys, { type: 'spend_status', body }, session.id),
   );

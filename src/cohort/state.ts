@@ -1,3 +1,4 @@
+import type { Refund } from '../bitcoin/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type {
   Envelope,
@@ -238,6 +239,8 @@ export interface Session {
   outpoint: Outpoint;
   /** One transaction, or a ladder of rising fees. */
   steps: Step[];
+  /** Signed with them: what gives back the money that each leaves at the beacon, where the terms say so. */
+  refunds: readonly Refund[];
   /** The signed envelopes themselves: they are the evidence, should a member contradict itself. */
   nonces: Map<string, EnvelopeOf<'nonce'>>;
   /** Null until it goes out. Then the session is open. */
@@ -300,6 +303,8 @@ export interface SignedSpend {
   session: Session;
   /** Null until every member has signed. */
   transaction: { txid: string; hex: string } | null;
+  /** The refund (hex) of what it leaves at the beacon; none where the terms have none. */
+  refunds: readonly string[];
   /** Six deep in the chain. */
   isFinal: boolean;
 }
@@ -325,6 +330,8 @@ export interface Signal {
   sent_at_height: number | null;
   /** Every transaction that was about this signal, of all attempts, in the order in which they were made. */
   steps: SignalStep[];
+  /** Complete refunds (hex) of what the steps of its session leave at the beacon. */
+  refunds: readonly string[];
   seen: SignalSeen;
 }
 

@@ -16,6 +16,7 @@ export function tellStatus(state: CohortState, beacon: Beacon, signal: Signal, s
       const hex = step.txid === signal.txid ? signal.hex : step.hex;
       return hex !== null && step.session_id === signal.session_id ? [hex] : [];
     }),
+    ...(signal.refunds.length > 0 ? { refunds: [...signal.refunds] } : {}),
     block_hash: mined ? seen.block_hash : null,
     height: mined ? seen.height : null,
     confirmations: mined ? seen.confirmations : 0,

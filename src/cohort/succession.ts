@@ -19,7 +19,9 @@ export function successionStage(state: CohortState, beacon: Beacon, env: Env): S
   if (!isGone && beacon.keys_deleted.size === 0) {
     if (beacon.round || beacon.ready.size > 0 || awaitedDids(beacon).length > 0) return 'updating';
     if (!env.chain) return null;
-    const isUnsettled = beacon.spend !== null || beacon.spends.some(spend => spend.transaction && !spend.isFinal);
+    const isUnsettled =
+      beacon.spend !== null ||
+      beacon.spends.some(spend => spend.purpose !== 'refund' && spend.transaction && !spend.isFinal);
     if (isUnsettled || movableOutputs(state, env.chain).length > 0) return 'moving';
   }
   return keysAwaited(beacon).length > 0 ? 'deleting' : 'over';

@@ -1,3 +1,4 @@
+import { signedTogether } from '../bitcoin/index.ts';
 import { TRANSCRIPT_TYPE, type Transcript } from '../blame/index.ts';
 import type { ChainView, Env } from './inputs.ts';
 import type { Beacon, CohortState, EnvelopeOf, Session } from './state.ts';
@@ -37,7 +38,7 @@ export function transcriptOf(
       round: session.round,
       attempt: session.attempt,
       outpoint: { txid, vout },
-      transactions: session.steps.map(step => step.unsigned_hex),
+      transactions: signedTogether(session).map(({ unsigned_hex }) => unsigned_hex),
       ...(session.fallback ? { fallback: session.fallback.steps.map(step => step.unsigned_hex) } : {}),
       ...(beacon.policy.type === 'fallback' ? { policy: beacon.policy } : {}),
       participant_pubkeys: beacon.participant_pubkeys,

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { bitcoinAddress, hash32, noncePair, partialSignature, plainText } from './fields.ts';
 
 const session = { session_id: hash32, beacon_address: bitcoinAddress };
-const perStep = z.array(noncePair).min(1).max(8);
+/** One a fee step, then one a refund of what each step leaves at the beacon, where the terms have refunds. */
+const perStep = z.array(noncePair).min(1).max(16);
 
-/** P → A (seed D5): everything was checked; here are fresh public nonces, one pair a fee step. */
+/** P → A (seed D5): everything was checked; here are fresh public nonces, one pair for each transaction. */
 export const nonce = z.strictObject({ ...session, nonce_points: perStep });
 export type Nonce = z.infer<typeof nonce>;
 
@@ -24,6 +25,6 @@ export type AggregatedNonce = z.infer<typeof aggregatedNonce>;
 export const signalAuthorization = z.strictObject({
   ...session,
   agg_nonce: perStep,
-  sig: z.array(partialSignature).min(1).max(8),
+  sig: z.array(partialSignature).min(1).max(16),
 });
 export type SignalAuthorization = z.infer<typeof signalAuthorization>;

@@ -8,6 +8,8 @@ export const signalStatus = z.strictObject({
   status: z.enum(['broadcast', 'confirmed', 'final', 'reorged']),
   txid,
   transactions: z.array(rawTransaction).min(1).max(8),
+  /** Refunds of what those transactions leave at the beacon, each for after its delay: to be kept by every member. */
+  refunds: z.array(rawTransaction).max(8).optional(),
   block_hash: hash32.nullable(),
   height: blockHeight.nullable(),
   confirmations: count,

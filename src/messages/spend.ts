@@ -33,5 +33,7 @@ export const spendStatus = z.strictObject({
   purpose: z.enum(SPEND_PURPOSES),
   txid,
   transactions: z.array(rawTransaction).length(1),
+  /** The refund of what it leaves at the beacon, for after its delay: to be kept by every member. */
+  refunds: z.array(rawTransaction).max(1).optional(),
 });
 export type SpendStatus = z.infer<typeof spendStatus>;

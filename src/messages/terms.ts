@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { addressToScript } from '../bitcoin/address.ts';
+import type { Network } from '../bitcoin/network.ts';
 import { sha256, toHex, utf8 } from '../crypto/index.ts';
 import { formerType } from '../did/beacon-service.ts';
 import { beaconType, bitOrder, count, did, network, plainText, satoshis, seconds, xOnlyKey } from './fields.ts';
@@ -65,7 +67,10 @@ export const termsSchema = z
     bit_order: bitOrder,
     signal_output: z.enum(['last', 'first']),
     policy: termsPolicy,
-    /** Where stranded money goes back to: all sign it in advance, and it can be spent so after that many blocks. */
+    /**
+     * Where stranded money goes back to, that many blocks after nothing else was done with it: all sign it in advance, for
+     * each transaction together with what that leaves at the beacon.
+     */
     refund: z
       .strictObject({ address: z.string().min(14).max(100), delay_blocks: z.int().min(144).max(0xffff) })
       .optional(),
@@ -114,6 +119,18 @@ export const termsSchema = z
     path: ['bit_order'],
     error: 'lsb is about trees: it needs an SMTBeacon',
   })
+  .refine(({ refund, btc_network }) => !refund || isAddress(refund.address, btc_network), {
+    path: ['refund', 'address'],
+    error: 'refund.address is an address on btc_network',
+  })
+  .refine(
+    ({ refund, frequency, latency }) =>
+      !refund || refund.delay_blocks * BLOCK_SECONDS > frequency.interval + roundSeconds(latency),
+    {
+      path: ['refund', 'delay_blocks'],
+      error: 'refund.delay_blocks takes longer than frequency.interval and a round, at ten minutes a block',
+    },
+  )
   .refine(terms => terms.signal_output === 'last' || terms.btc_network !== 'bitcoin', {
     path: ['signal_output'],
     error: 'signal_output first is for demonstration, off mainnet: no resolver sees such a signal',
@@ -124,6 +141,20 @@ export const termsSchema = z
   });
 
 export type Terms = z.infer<typeof termsSchema>;
+
+const BLOCK_SECONDS = 600;
+
+const roundSeconds = ({ presence, nonce, signature }: { presence: number; nonce: number; signature: number }): number =>
+  presence + nonce + signature;
+
+function isAddress(address: string, btc_network: Network): boolean {
+  try {
+    addressToScript(address, btc_network);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const MAX_CONTENT = 16_384;
 

@@ -7,6 +7,7 @@ import {
   MIN_CONFIRMATIONS,
   readSignalPsbt,
   rebuildSignal,
+  refundsOf,
   type SignalPsbt,
   splitChange,
 } from '../bitcoin/index.ts';
@@ -89,13 +90,18 @@ export function checkRequest(
   const { prevout } = first;
   const wrongSteps = checkSteps(membership, steps);
   if (wrongSteps !== null) return no('wrong_steps', wrongSteps);
+  const refunds = refundsOf(
+    membership.terms,
+    beacon.script_hex,
+    steps.map(step => step.unsignedHex),
+  );
   const expectedId = toHex(
     sessionId({
       cohort: membership.cohort,
       round: body.round,
       attempt: body.attempt,
       outpoint: `${prevout.txid}:${prevout.vout}`,
-      transactions: steps.map(step => step.txid),
+      transactions: [...steps, ...refunds].map(({ txid }) => txid),
       participant_pubkeys: beacon.participant_pubkeys,
       signal_bytes: body.signal_bytes,
     }),
@@ -122,6 +128,7 @@ export function checkRequest(
       outpoint: prevout,
       signal_bytes: body.signal_bytes,
       steps: steps.map(({ unsignedHex, txid, feeSats }) => ({ unsigned_hex: unsignedHex, txid, fee_sats: feeSats })),
+      ...(refunds.length > 0 ? { refunds } : {}),
       ...(answered === null ? {} : { opportunity_id: body.opportunity_id! }),
       updates: announced,
     },

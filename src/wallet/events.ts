@@ -102,8 +102,8 @@ export type WalletEvent =
   /** The operator's recovery key alone took money from the beacon; `signal`: what it announced by that, if anything. */
   | { type: 'recovery_seen'; cohort: string; txid: string; signal: string | null }
   | { type: 'session_settled'; cohort: string; session_id: string; txid: string; announced: boolean }
-  | { type: 'transactions_told'; cohort: string; signal_bytes: string; transactions: string[] }
-  | { type: 'spend_told'; cohort: string; session_id: string; transaction: string }
+  | { type: 'transactions_told'; cohort: string; signal_bytes: string; transactions: string[]; refunds?: string[] }
+  | { type: 'spend_told'; cohort: string; session_id: string; transaction: string; refunds?: string[] }
   /** The person agreed where the money may go when this beacon is given up; null takes it back. */
   | { type: 'release_agreed'; cohort: string; to: string | null }
   /** It is in no block although its transactions are complete: `step` is the one that may be published now. */

@@ -417,6 +417,7 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
       beacon.signals.set(event.signal_bytes, {
         ...held,
         transactions: [...new Set([...held.transactions, ...event.transactions])],
+        refunds: [...new Set([...held.refunds, ...(event.refunds ?? [])])],
       });
       return state;
     }
@@ -457,6 +458,7 @@ function heldSignal(beacon: MemberBeacon, signalBytes: string): HeldSignal {
       proofs: new Map(),
       map: null,
       transactions: [],
+      refunds: [],
       lingers: null,
       seen: { status: 'unseen', txid: null, height: null },
     }
@@ -498,7 +500,11 @@ function evolveSession(session: MemberSession, event: SessionEvent): MemberSessi
     case 'session_lost':
       return { ...session, stage: { name: 'lost' } };
     case 'spend_told':
-      return { ...session, transaction: event.transaction };
+      return {
+        ...session,
+        transaction: event.transaction,
+        ...(event.refunds ? { given_back: event.refunds } : {}),
+      };
     case 'fallback_checked':
       return { ...session, fallback: { steps: event.steps, sig: null } };
     case 'fallback_signed':

@@ -1,4 +1,4 @@
-import { signalSighash } from '../bitcoin/index.ts';
+import { signalSighash, signedTogether } from '../bitcoin/index.ts';
 import type { Bytes } from '../crypto/index.ts';
 import type { TermsPolicy } from '../messages/index.ts';
 import { fallbackMessages } from './fallback.ts';
@@ -77,4 +77,6 @@ export function jobsOf(state: WalletState): Job[] {
 
 /** What is signed in a session: the hash of each of its transactions. */
 export const messagesOf = (beacon: MemberBeacon, session: MemberSession): Bytes[] =>
-  session.steps.map(step => signalSighash(step.unsigned_hex, beacon.script_hex, session.outpoint.value_sats));
+  signedTogether(session).map(({ unsigned_hex, value_sats }) =>
+    signalSighash(unsigned_hex, beacon.script_hex, value_sats),
+  );

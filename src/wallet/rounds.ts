@@ -1,5 +1,5 @@
 import { curve } from '#curve';
-import { parseTx, verifyFallback, verifySignal } from '../bitcoin/index.ts';
+import { parseTx, signedTogether, verifyFallback, verifySignal } from '../bitcoin/index.ts';
 import { treeKeysOf } from '../cohort/keys.ts';
 import { fromHex } from '../crypto/index.ts';
 import {
@@ -205,8 +205,8 @@ export function decideAggregatedNonce(
       };
     return { events: [], effects: stage.name === 'signed' ? requestAgain(cohort, beacon, session) : [] };
   }
-  if (body.agg_nonce.length !== session.steps.length)
-    return { refuse: `${session.steps.length} aggregated nonces are due` };
+  const due = signedTogether(session).length;
+  if (body.agg_nonce.length !== due) return { refuse: `${due} aggregated nonces are due` };
   if (!body.agg_nonce.flat().every(isPointOrInfinity))
     return { refuse: 'the aggregated nonce is no point on secp256k1' };
   return (
@@ -247,17 +247,43 @@ export function decideSigned(
 export function decideStatus(membership: Membership, beacon: MemberBeacon, body: SignalStatus): Decision {
   const session = beacon.sessions.get(body.session_id);
   if (!session || session.purpose !== undefined) return { drop: 'a status of a signal that was never checked' };
-  const held = beacon.signals.get(session.signal_bytes)?.transactions ?? [];
+  const signal = beacon.signals.get(session.signal_bytes);
+  const held = signal?.transactions ?? [];
   const fresh = body.transactions.filter(hex => !held.includes(hex) && isTransactionOf(beacon, session, hex));
-  if (fresh.length === 0) return { events: [], effects: [] };
+  const refunds = freshRefunds(beacon, session, body.refunds, signal?.refunds ?? []);
+  if (fresh.length === 0 && refunds.length === 0) return { events: [], effects: [] };
   const { cohort } = membership;
   // One of them: the others pay more, and are for when it lingers.
-  const sent = fresh.find(hex => parseTx(hex).txid === body.txid) ?? fresh[0]!;
+  const sent = fresh.find(hex => parseTx(hex).txid === body.txid) ?? fresh[0];
   return {
-    events: [{ type: 'transactions_told', cohort, signal_bytes: session.signal_bytes, transactions: fresh }],
-    effects: [{ type: 'broadcast', hex: sent }],
+    events: [
+      {
+        type: 'transactions_told',
+        cohort,
+        signal_bytes: session.signal_bytes,
+        transactions: fresh,
+        ...(refunds.length > 0 ? { refunds } : {}),
+      },
+    ],
+    effects: sent === undefined ? [] : [{ type: 'broadcast', hex: sent }],
   };
 }
+
+/** Those refunds of a session that are not held yet and that verify: any other is worth nothing when it is needed. */
+export const freshRefunds = (
+  beacon: MemberBeacon,
+  { refunds = [] }: MemberSession,
+  told: readonly string[] | undefined,
+  held: readonly string[],
+): string[] =>
+  (told ?? []).filter(hex => {
+    try {
+      const refund = refunds.find(({ txid }) => txid === parseTx(hex).txid);
+      return !held.includes(hex) && refund !== undefined && verifySignal(hex, beacon.script_hex, refund.value_sats);
+    } catch {
+      return false;
+    }
+  });
 
 /** Whether a raw transaction is one of a session's, with a valid signature of all, or of enough for its fallback. */
 export function isTransactionOf(beacon: MemberBeacon, session: MemberSession, hex: string): boolean {

@@ -1,9 +1,9 @@
-import { addressToScript, BitcoinFormatError, buildSpend, readSignalPsbt } from '../bitcoin/index.ts';
+import { addressToScript, BitcoinFormatError, buildSpend, readSignalPsbt, refundsOf } from '../bitcoin/index.ts';
 import { toHex } from '../crypto/index.ts';
 import { type AuthorizeSpendRequest, NO_SIGNAL, type SpendStatus, sessionId } from '../messages/index.ts';
 import { openSessions, type VetoCode } from './check.ts';
 import type { Decision, Env } from './inputs.ts';
-import { isTransactionOf, requestAgain, sendVeto, supersede } from './rounds.ts';
+import { freshRefunds, isTransactionOf, requestAgain, sendVeto, supersede } from './rounds.ts';
 import type { MemberBeacon, Membership, SessionFacts } from './state.ts';
 
 type Problem = { code: VetoCode; text: string };
@@ -51,13 +51,14 @@ function checkSpend(
       text: `fee ${feeSats} sat exceeds the cap of ${terms.fee_cap} agreed in advert ${terms.id}`,
     };
   const { session_id, round, attempt, purpose } = body;
+  const refunds = refundsOf(terms, beacon.script_hex, [unsignedHex]);
   const expected = toHex(
     sessionId({
       cohort,
       round,
       attempt,
       outpoint: `${prevout.txid}:${prevout.vout}`,
-      transactions: [txid],
+      transactions: [txid, ...refunds.map(refund => refund.txid)],
       participant_pubkeys: beacon.participant_pubkeys,
       signal_bytes: NO_SIGNAL,
     }),
@@ -67,7 +68,17 @@ function checkSpend(
   const problem = checkPurpose(membership, beacon, body, prevout, env);
   if (problem) return problem;
   const steps = [{ unsigned_hex: unsignedHex, txid, fee_sats: feeSats }];
-  return { session_id, round, attempt, purpose, outpoint: prevout, signal_bytes: NO_SIGNAL, steps, updates: [] };
+  return {
+    session_id,
+    round,
+    attempt,
+    purpose,
+    outpoint: prevout,
+    signal_bytes: NO_SIGNAL,
+    steps,
+    ...(refunds.length > 0 ? { refunds } : {}),
+    updates: [],
+  };
 }
 
 type Rebuilt = {
@@ -146,8 +157,10 @@ export function decideSpendStatus(membership: Membership, beacon: MemberBeacon, 
   const [hex] = body.transactions;
   if (session.transaction === hex || !isTransactionOf(beacon, session, hex!)) return { events: [], effects: [] };
   const { cohort } = membership;
+  const refunds = freshRefunds(beacon, session, body.refunds, []);
+  const given = refunds.length > 0 ? { refunds } : {};
   return {
-    events: [{ type: 'spend_told', cohort, session_id: body.session_id, transaction: hex! }],
+    events: [{ type: 'spend_told', cohort, session_id: body.session_id, transaction: hex!, ...given }],
     effects: session.purpose === 'refund' ? [] : [{ type: 'broadcast', hex: hex! }],
   };
 }

@@ -1,3 +1,4 @@
+import type { Refund } from '../bitcoin/index.ts';
 import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type {
@@ -192,6 +193,8 @@ export interface HeldSignal {
   map: Record<string, string> | null;
   /** Complete transactions that the aggregator handed out; any member may publish them. */
   transactions: string[];
+  /** Complete refunds (hex) of what those leave at the beacon. */
+  refunds: string[];
   /** Since which height they are complete and in no block, and which of them this wallet has published for that. */
   lingers: { from_height: number; step: number } | null;
   seen: { status: 'unseen' | 'broadcast' | 'confirmed' | 'final'; txid: string | null; height: number | null };
@@ -219,6 +222,8 @@ export interface SessionFacts {
   outpoint: { txid: string; vout: number; value_sats: number };
   signal_bytes: string;
   steps: { unsigned_hex: string; txid: string; fee_sats: number }[];
+  /** Signed with them: what gives back the money that each leaves at the beacon. */
+  refunds?: Refund[];
   /** Set where it is a spend that announces nothing, and what for. */
   purpose?: SpendPurpose;
   /** In a blinded cohort: which answer its leaves are of. */
@@ -240,6 +245,8 @@ export interface MemberSession extends SessionFacts {
   fallback?: { steps: SessionFacts['steps']; sig: string[] | null };
   /** Of a spend: the complete transaction (hex), once it was told. */
   transaction?: string;
+  /** Complete refunds (hex) of what it leaves at the beacon. */
+  given_back?: string[];
   /** How its outpoint was spent, six deep in the wallet's own view. */
   settled: { txid: string; announced: boolean } | null;
 }

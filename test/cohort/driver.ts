@@ -1,5 +1,12 @@
 import { expect } from 'vitest';
-import { beaconOutput, fallbackTree, leafSighash, readSignalPsbt, signalBytesOf } from '../../src/bitcoin/index.ts';
+import {
+  beaconOutput,
+  fallbackTree,
+  leafSighash,
+  readSignalPsbt,
+  refundsOf,
+  signalBytesOf,
+} from '../../src/bitcoin/index.ts';
 import {
   type AdmissionPolicy,
   type Beacon,
@@ -381,7 +388,7 @@ export function answer(cohort: Cohort, member: Member, { message }: Sent): Messa
             round: body.round,
             attempt: body.attempt,
             outpoint: `${psbt!.prevout.txid}:${psbt!.prevout.vout}`,
-            transactions: steps.map(step => step.txid),
+            transactions: [...steps, ...refundsOfSteps(cohort, steps)].map(({ txid }) => txid),
             participant_pubkeys: cohort.beacon.participant_pubkeys,
             signal_bytes: body.signal_bytes,
           }),
@@ -393,13 +400,13 @@ export function answer(cohort: Cohort, member: Member, { message }: Sent): Messa
         body: {
           session_id: body.session_id,
           beacon_address: body.beacon_address,
-          nonce_points: drawNonces(member, keySetOf(cohort), body, body.pending_beacon_signal),
+          nonce_points: drawNonces(member, keySetOf(cohort), body, body.pending_beacon_signal, cohort.terms),
         },
       };
     }
     case 'authorize_spend_request': {
       const { session_id, beacon_address, pending_spend } = message.body;
-      const nonce_points = drawNonces(member, keySetOf(cohort), { session_id }, pending_spend);
+      const nonce_points = drawNonces(member, keySetOf(cohort), { session_id }, pending_spend, cohort.terms);
       return { type: 'nonce', body: { session_id, beacon_address, nonce_points } };
     }
     case 'fallback_authorization_request': {
@@ -417,6 +424,14 @@ export function answer(cohort: Cohort, member: Member, { message }: Sent): Messa
       return null;
   }
 }
+
+/** Refunds of what the transactions of a request leave at the beacon. */
+export const refundsOfSteps = (cohort: Cohort, steps: readonly { unsignedHex: string }[]) =>
+  refundsOf(
+    cohort.terms,
+    cohort.beacon.script_hex,
+    steps.map(({ unsignedHex }) => unsignedHex),
+  );
 
 type Policy = (member: Member, sent: Sent) => 'answer' | 'ignore' | 'hold';
 

@@ -221,7 +221,7 @@ describe('fault 5, equivocation: the first counts, both are kept, the operator i
     const body = {
       session_id,
       beacon_address: cohort.beacon.address,
-      nonce_points: drawNonces(bob, keySetOf(cohort), request!.body, request!.body.pending_beacon_signal),
+      nonce_points: drawNonces(bob, keySetOf(cohort), request!.body, request!.body.pending_beacon_signal, cohort.terms),
     };
     const outcome = cohort.tell(bob, { type: 'nonce', body });
     expect(sentOf(outcome, 'rejection')[0]?.body.code).toBe('equivocation');

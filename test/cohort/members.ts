@@ -1,5 +1,13 @@
 import { curve } from '#curve';
-import { createMusig, type KeySet, readSignalPsbt, type SecretNonce, signalSighash } from '../../src/bitcoin/index.ts';
+import {
+  createMusig,
+  type KeySet,
+  type RefundTerms,
+  readSignalPsbt,
+  refundsOf,
+  type SecretNonce,
+  signalSighash,
+} from '../../src/bitcoin/index.ts';
 import { type Bytes, concatBytes, fromHex, sha256, toHex, utf8 } from '../../src/crypto/index.ts';
 import {
   type DidDocument,
@@ -29,7 +37,8 @@ export interface Member {
   seq: number;
   /** Secret nonces by session: a restart of the wallet is `clear()`. */
   nonces: Map<string, SecretNonce[]>;
-  steps: Map<string, string[]>;
+  /** What is to be signed, by session. */
+  messages: Map<string, Bytes[]>;
 }
 
 export const publicHex = (secret: Bytes): string => toHex(curve.publicKey(secret));
@@ -48,7 +57,7 @@ export function newMember(name: string): Member {
     transport: xOnly(transportSecret),
     seq: 0,
     nonces: new Map(),
-    steps: new Map(),
+    messages: new Map(),
   };
 }
 
@@ -56,47 +65,58 @@ let randomness = 0;
 
 const split = (nonce: Bytes): [string, string] => [toHex(nonce.slice(0, 33)), toHex(nonce.slice(33))];
 
-/** Seed D5: fresh nonces for the transactions of a request, one pair a step. */
+/** Seed D5: fresh nonces for the transactions of a request, one pair a step, then for the refunds that the terms have. */
 export function drawNonces(
   member: Member,
   keySet: KeySet,
   { session_id }: { session_id: string },
   psbts: string[],
+  terms: RefundTerms,
 ): [string, string][] {
-  const nonces = psbts.map(psbt =>
+  const messages = messagesOf(psbts, terms);
+  const nonces = messages.map(message =>
     walletMusig.newNonce({
       secretKey: member.secret,
       publicKey: fromHex(member.pk),
       keySet,
-      message: messageOf(psbt),
+      message,
       random32: draw(`random ${randomness++}`),
     }),
   );
   member.nonces.set(session_id, nonces);
-  member.steps.set(session_id, psbts);
+  member.messages.set(session_id, messages);
   return nonces.map(nonce => split(nonce.publicNonce));
 }
 
 /** Seed D6: partial signatures under the aggregated nonces; null where the secret nonces are gone. */
 export function signPartially(member: Member, keySet: KeySet, body: Body<'aggregated_nonce'>): string[] | null {
   const nonces = member.nonces.get(body.session_id);
-  const steps = member.steps.get(body.session_id);
+  const messages = member.messages.get(body.session_id);
   member.nonces.delete(body.session_id);
-  if (!nonces || !steps) return null;
+  if (!nonces || !messages) return null;
   return nonces.map((nonce, i) => {
     const [first, second] = body.agg_nonce[i]!;
     const session = walletMusig.session({
       keySet,
       aggNonce: concatBytes(fromHex(first), fromHex(second)),
-      message: messageOf(steps[i]!),
+      message: messages[i]!,
     });
     return toHex(nonce.sign(session, member.secret));
   });
 }
 
-function messageOf(psbt: string): Bytes {
-  const { unsignedHex, prevoutScriptHex, prevout } = readSignalPsbt(psbt);
-  return signalSighash(unsignedHex, prevoutScriptHex, prevout.value_sats);
+function messagesOf(psbts: readonly string[], terms: RefundTerms): Bytes[] {
+  const steps = psbts.map(readSignalPsbt);
+  const script = steps[0]!.prevoutScriptHex;
+  const refunds = refundsOf(
+    terms,
+    script,
+    steps.map(({ unsignedHex }) => unsignedHex),
+  );
+  return [
+    ...steps.map(({ unsignedHex, prevout }) => signalSighash(unsignedHex, script, prevout.value_sats)),
+    ...refunds.map(({ unsigned_hex, value_sats }) => signalSighash(unsigned_hex, script, value_sats)),
+  ];
 }
 
 /** A `k` DID with its key and the document that it begins with. */

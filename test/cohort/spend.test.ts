@@ -1,9 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { addressToScript, parseTx, scriptToAddress, verifySignal } from '../../src/bitcoin/index.ts';
+import { judgeTranscript } from '../../src/blame/index.ts';
 import { announceable } from '../../src/cohort/updates.ts';
-import type { Terms } from '../../src/messages/index.ts';
-import { type Cohort, deliver, formed, fund, sentOf, sessionOpen, signalSent, silent, typesOf } from './driver.ts';
-import { drawHex } from './members.ts';
+import type { Message, Terms } from '../../src/messages/index.ts';
+import {
+  answer,
+  type Cohort,
+  deliver,
+  formed,
+  fund,
+  refusal,
+  register,
+  sentOf,
+  sessionOpen,
+  signalSent,
+  silent,
+  typesOf,
+  update,
+} from './driver.ts';
+import { addService, drawHex, updateOf } from './members.ts';
 
 const ELSEWHERE = scriptToAddress(`5120${drawHex('another key')}`, 'regtest')!;
 
@@ -215,6 +230,97 @@ describe('a refund', () => {
     expect(verifySignal(hex, cohort.beacon.script_hex, deposit.value_sats)).toBe(true);
     expect(sentOf({ effects: cohort.sent }, 'spend_status')[0]?.body.transactions).toEqual([hex]);
     expect(cohort.log.some(event => event.type === 'spend_completed')).toBe(true);
+  });
+
+  const LADDER: Partial<Terms> = { fee_ladder: { steps: 4, factor: 2, blocks: 3 }, fee_cap: 2_000 };
+  const both = { ...REFUND, ...LADDER };
+
+  test('is signed together with every step of a signal, for what that leaves at the beacon', async () => {
+    const { cohort } = await signalSent(both);
+    const [signal] = cohort.beacon.signals;
+    const { steps, refunds, frozen } = signal!;
+    expect(refunds).toHaveLength(4);
+    for (const [i, hex] of refunds.entries()) {
+      const { version, locktime, inputs, outputs } = parseTx(hex);
+      const left = frozen.outpoint.value_sats - steps[i]!.fee_sats;
+      expect([version, locktime]).toEqual([2, 0]);
+      expect(inputs).toMatchObject([{ txid: steps[i]!.txid, vout: 0, sequence: 1_008 }]);
+      expect(outputs).toEqual([
+        { script_hex: addressToScript(REFUND.refund!.address, 'regtest'), value_sats: left - 2_000 },
+      ]);
+      expect(verifySignal(hex, cohort.beacon.script_hex, left)).toBe(true);
+    }
+    const points = [...cohort.beacon.round!.open[0]!.nonces.values()].map(({ body }) => body.nonce_points.flat());
+    expect(points.map(each => new Set(each).size)).toEqual([16, 16, 16]);
+    expect(sentOf({ effects: cohort.sent }, 'signal_status').at(-1)?.body.refunds).toEqual(refunds);
+    cohort.expectRestartable();
+  });
+
+  test('of what is left is no stranger’s, when it is mined after all', async () => {
+    const { cohort } = await signalSent(both);
+    cohort.mine(6);
+    cohort.chain.submit(cohort.beacon.signals[0]!.refunds[0]!);
+    cohort.mine(6);
+    expect(cohort.beacon.alarms.size).toBe(0);
+    expect(cohort.chain.view(cohort.beacon.script_hex).utxos).toEqual([]);
+  });
+
+  test('that ends an open session gives its updates back, to be announced byte for byte', async () => {
+    const { cohort, ada } = await signalSent(both);
+    cohort.mine(6);
+    const [refund] = cohort.beacon.signals[0]!.refunds;
+    const next = register(cohort, ada, 'next');
+    cohort.tell(ada, update(cohort, ada, next.did, await updateOf(next, addService('next'))));
+    deliver(cohort, silent(cohort.members[2]!, 'aggregated_nonce'));
+    const { signal_bytes } = cohort.beacon.round!.frozen!;
+    expect(cohort.beacon.round!.open).toHaveLength(1);
+    cohort.chain.submit(refund!);
+    cohort.mine(5);
+    expect(cohort.beacon.round?.frozen).toMatchObject({ signal_bytes });
+    expect(typesOf(cohort.mine(1))).toContain('round_closed');
+    expect(cohort.beacon.updates.get(next.did)).toMatchObject([{ state: 'returned' }]);
+    expect(cohort.beacon.alarms.size).toBe(0);
+  });
+
+  test('is signed together with a cancel', async () => {
+    const made = await sessionOpen(REFUND);
+    const { cohort } = made;
+    deliver(cohort, silent(cohort.members[2]!, 'aggregated_nonce'));
+    cohort.wait(600);
+    cohort.mail = [];
+    cancel(cohort);
+    deliver(cohort);
+    const { transaction, refunds } = cohort.beacon.spends[0]!;
+    expect(parseTx(refunds[0]!).inputs).toMatchObject([{ txid: transaction!.txid, vout: 0, sequence: 1_008 }]);
+    expect(sentOf({ effects: cohort.sent }, 'spend_status')[0]?.body.refunds).toEqual(refunds);
+    cohort.expectRestartable();
+  });
+
+  test('that a member signs wrong, or not at all, costs it the round: nobody has a step without it', async () => {
+    const { cohort } = await sessionOpen(both);
+    const eve = cohort.members[2]!;
+    deliver(cohort, silent(eve, 'aggregated_nonce'));
+    const asked = cohort.sent.findLast(
+      ({ to, message }) => to === eve.transport && message.type === 'aggregated_nonce',
+    );
+    const honest = answer(cohort, eve, asked!) as Extract<Message, { type: 'signal_authorization' }>;
+    const { sig } = honest.body;
+    expect(sig).toHaveLength(8);
+    const withSig = (changed: string[]): Message => ({ ...honest, body: { ...honest.body, sig: changed } });
+    const short = cohort.tell(eve, withSig(sig.slice(0, 4)));
+    expect(refusal(short)).toMatchObject({ code: 'invalid_signature', text: '8 signatures are due' });
+    const wrong = cohort.tell(eve, withSig(sig.map((part, i) => (i === 6 ? sig[5]! : part))));
+    expect(sentOf(wrong, 'rejection')[0]?.body).toMatchObject({ field: 'body.sig.6' });
+    expect(sentOf(wrong, 'round_aborted')[0]?.body).toMatchObject({ reason: 'invalid_signature', blame: [eve.pk] });
+    const kept = wrong.effects.flatMap(effect => (effect.type === 'keep_evidence' ? [effect.transcript] : []));
+    expect(kept.map(judgeTranscript)).toMatchObject([
+      { shown: true, fault: 'invalid_signature', participant_pk: eve.pk },
+    ]);
+    // Whoever writes other refunds into it convicts nobody: the session id is the hash of them, too.
+    const { session } = kept[0]!;
+    const lies = { ...kept[0]!, session: { ...session!, transactions: session!.transactions.slice(0, 4) } };
+    expect(judgeTranscript(lies).shown).toBe(false);
+    expect(cohort.beacon.signals).toEqual([]);
   });
 
   test('is refused where the terms have none', () => {

@@ -94,11 +94,11 @@ test('a partial signature of 31 bytes is refused', () => {
   expect(BODIES.signal_authorization.safeParse(body).error?.issues[0]?.path).toEqual(['sig', 0]);
 });
 
-test('no fee steps, and more than eight, are refused', () => {
+test('no nonces, and more than those of eight steps and their refunds, are refused', () => {
   const pair = SAMPLES.nonce.nonce_points[0]!;
   expect(BODIES.nonce.safeParse({ ...SAMPLES.nonce, nonce_points: [] }).success).toBe(false);
-  expect(BODIES.nonce.safeParse({ ...SAMPLES.nonce, nonce_points: Array(9).fill(pair) }).success).toBe(false);
-  expect(BODIES.nonce.safeParse({ ...SAMPLES.nonce, nonce_points: Array(8).fill(pair) }).success).toBe(true);
+  expect(BODIES.nonce.safeParse({ ...SAMPLES.nonce, nonce_points: Array(17).fill(pair) }).success).toBe(false);
+  expect(BODIES.nonce.safeParse({ ...SAMPLES.nonce, nonce_points: Array(16).fill(pair) }).success).toBe(true);
 });
 
 test('an acknowledgement says what it acknowledges', () => {

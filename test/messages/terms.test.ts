@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { readTerms, termsHash } from '../../src/messages/index.ts';
 import { xOnlyOfName } from './samples.ts';
 
+/** Where a refund goes. */
+const HOME = 'bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202';
 const TERMS = {
   v: 1,
   id: 'demo-1',
@@ -69,6 +71,15 @@ describe('refinements', () => {
     ['a return address of another kind', { return_address: 'https://example.com' }, 'return_address'],
     ['control characters in the text', { financials: { ...TERMS.financials, text: '\u001b[2J' } }, 'financials.text'],
     ['another version', { v: 2 }, 'v'],
+    ['a refund to nowhere', { refund: { address: 'bc1qnothere00000', delay_blocks: 65_535 } }, 'refund.address'],
+    [
+      'a refund that a round does not outlive',
+      {
+        frequency: { ...TERMS.frequency, interval: 100_000, min_interval: 0 },
+        refund: { address: HOME, delay_blocks: 144 },
+      },
+      'refund.delay_blocks',
+    ],
   ];
   test.each(cases)('%s', (_, changes, field) => {
     expect(fieldOf(changes)).toBe(field);
@@ -77,6 +88,13 @@ describe('refinements', () => {
   test('the signal first is for demonstration, off mainnet', () => {
     expect(read({ signal_output: 'first' }).ok).toBe(true);
     expect(read({ btc_network: 'bitcoin' }).ok).toBe(true);
+  });
+
+  test('a refund outlives the interval and the phases of a round', () => {
+    // 86,400 s and three phases of an hour each: 162 blocks.
+    const refund = (delay_blocks: number) => ({ refund: { address: HOME, delay_blocks } });
+    expect([read(refund(162)).ok, read(refund(163)).ok]).toEqual([false, true]);
+    expect(read({ ...refund(163), btc_network: 'bitcoin' })).toMatchObject({ ok: false, field: 'refund.address' });
   });
 
   test('extra fields, other JSON, and too much of it', () => {

@@ -78,7 +78,7 @@ export interface Signed {
 /** The whole ceremony: the wallet checks, sends its nonce, and signs. */
 export function sign({ liar }: Pick<Lied, 'liar'>, body: RequestBody): Signed {
   const [nonce] = sentOf(liar.ask(body), 'nonce');
-  const agg = liar.aggregated(body, nonce!.nonce_points[0]!);
+  const agg = liar.aggregated(body, ...nonce!.nonce_points);
   const outcome = liar.say(agg);
   const [authorization] = sentOf(outcome, 'signal_authorization');
   return { outcome, nonce: nonce!, agg, authorization: authorization! };

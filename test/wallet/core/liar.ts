@@ -6,8 +6,10 @@ import {
   createMusig,
   finalizeSignal,
   readSignalPsbt,
+  refundsOf,
   type SecretNonce,
   signalSighash,
+  signedTogether,
 } from '../../../src/bitcoin/index.ts';
 import { concatBytes, fromHex, hmacSha256, toHex } from '../../../src/crypto/index.ts';
 import { jsonHash } from '../../../src/did/index.ts';
@@ -79,9 +81,9 @@ export interface Liar {
   /** Evidence of one DID in the signal that a request of these parts would be. */
   evidence(parts: Partial<RequestParts>, did: string): SignalEvidence;
   /** An aggregated nonce with the liar's own share in it, fresh at every call. */
-  aggregated(body: RequestBody, own: [string, string]): Message & { type: 'aggregated_nonce' };
+  aggregated(body: RequestBody, ...own: [string, string][]): Message & { type: 'aggregated_nonce' };
   /** The transaction of a session, from the wallet's partial signature and the liar's own. */
-  complete(body: RequestBody, authorization: Body<'signal_authorization'>): string;
+  complete(body: RequestBody, authorization: Body<'signal_authorization'>, at?: number): string;
 }
 
 export function newLiar(world: World, wallet: Wallet, name: string, changes: Partial<Terms> = {}): Liar {
@@ -102,6 +104,19 @@ export function newLiar(world: World, wallet: Wallet, name: string, changes: Par
     const updates = parts.updates ?? {};
     const leaves = parts.leaves ?? Object.keys(updates);
     return { leaves, shown: leaves, fee: 308, round: 1, attempt: 1, seed: drawHex('tree'), ...parts, updates };
+  };
+
+  /** The wallet's nonce with one of the liar's own. */
+  const addNonce = ([first, second]: [string, string]): [string, string] => {
+    const nonce = musig.newNonce({
+      secretKey: secret,
+      publicKey: fromHex(publicHex(secret)),
+      keySet,
+      random32: draw(`${name} nonce ${drawn++}`),
+    });
+    const sum = toHex(musig.nonceAgg([nonce.publicNonce, concatBytes(fromHex(first), fromHex(second))]));
+    nonces.set(sum, nonce);
+    return [sum.slice(0, 66), sum.slice(66)];
   };
 
   const built = ({ updates, leaves, seed, alone }: Pick<RequestParts, 'updates' | 'leaves' | 'seed' | 'alone'>) => {
@@ -232,36 +247,34 @@ export function newLiar(world: World, wallet: Wallet, name: string, changes: Par
         evidence: tree.evidenceFor([did]),
       };
     },
-    aggregated(body, own) {
-      const nonce = musig.newNonce({
-        secretKey: secret,
-        publicKey: fromHex(publicHex(secret)),
-        keySet,
-        random32: draw(`${name} nonce ${drawn++}`),
-      });
-      const [first, second] = own;
-      const sum = toHex(musig.nonceAgg([nonce.publicNonce, concatBytes(fromHex(first), fromHex(second))]));
-      const agg: [string, string] = [sum.slice(0, 66), sum.slice(66)];
-      nonces.set(sum, nonce);
-      return {
-        type: 'aggregated_nonce',
-        body: { session_id: body.session_id, beacon_address: address, agg_nonce: [agg] },
-      };
+    aggregated(body, ...own) {
+      const agg_nonce = own.map(addNonce);
+      return { type: 'aggregated_nonce', body: { session_id: body.session_id, beacon_address: address, agg_nonce } };
     },
-    complete(body, authorization) {
-      const { unsignedHex, prevout } = readSignalPsbt(body.pending_beacon_signal[0]!);
-      const [first, second] = authorization.agg_nonce[0]!;
+    complete(body, authorization, at = 0) {
+      const steps = body.pending_beacon_signal.map(readSignalPsbt);
+      const all = signedTogether({
+        outpoint: steps[0]!.prevout,
+        steps: steps.map(({ unsignedHex, txid }) => ({ unsigned_hex: unsignedHex, txid })),
+        refunds: refundsOf(
+          terms,
+          script,
+          steps.map(({ unsignedHex }) => unsignedHex),
+        ),
+      });
+      const { unsigned_hex, value_sats } = all[at]!;
+      const [first, second] = authorization.agg_nonce[at]!;
       const known = completed.get(first + second);
       if (known !== undefined) return known;
       const session = musig.session({
         keySet,
         aggNonce: concatBytes(fromHex(first), fromHex(second)),
-        message: signalSighash(unsignedHex, script, prevout.value_sats),
+        message: signalSighash(unsigned_hex, script, value_sats),
       });
       const own = nonces.get(first + second)!.sign(session, secret);
-      const theirs = fromHex(authorization.sig[0]!);
+      const theirs = fromHex(authorization.sig[at]!);
       const signature = session.aggregate(keys.map(key => (key === participant_pk ? theirs : own)));
-      const { hex } = finalizeSignal(unsignedHex, signature);
+      const { hex } = finalizeSignal(unsigned_hex, signature);
       completed.set(first + second, hex);
       return hex;
     },
@@ -271,18 +284,20 @@ export function newLiar(world: World, wallet: Wallet, name: string, changes: Par
 
 /** The body with the session id that its parts make. */
 export function resealed(
-  liar: Pick<Liar, 'cohort' | 'keys'>,
+  liar: Pick<Liar, 'cohort' | 'keys'> & Partial<Pick<Liar, 'terms' | 'script'>>,
   body: RequestBody,
   lies: Partial<Parameters<typeof sessionId>[0]> = {},
 ): RequestBody {
   const steps = body.pending_beacon_signal.map(readSignalPsbt);
   const { prevout } = steps[0]!;
+  const hexes = steps.map(({ unsignedHex }) => unsignedHex);
+  const refunds = liar.terms && liar.script ? refundsOf(liar.terms, liar.script, hexes) : [];
   const id = sessionId({
     cohort: liar.cohort,
     round: body.round,
     attempt: body.attempt,
     outpoint: `${prevout.txid}:${prevout.vout}`,
-    transactions: steps.map(step => step.txid),
+    transactions: [...steps, ...refunds].map(({ txid }) => txid),
     participant_pubkeys: liar.keys,
     signal_bytes: body.signal_bytes,
     ...lies,

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { buildSpend, parseTx, scriptToAddress } from '../../../src/bitcoin/index.ts';
+import { type BuiltSpend, buildSpend, parseTx, refundsOf, scriptToAddress } from '../../../src/bitcoin/index.ts';
 import { toHex } from '../../../src/crypto/index.ts';
 import { type Body, NO_SIGNAL, sessionId, type Terms } from '../../../src/messages/index.ts';
 import { drawHex } from '../../cohort/members.ts';
 import { partsOf, psbtOf } from './forge.ts';
 import { lied, sign, threeDids } from './given.ts';
-import type { Liar, Outpoint } from './liar.ts';
+import { type Liar, type Outpoint, resealed as resealedSignal } from './liar.ts';
 import { sentOf, updateState } from './wallet.ts';
 
 type Spend = Body<'authorize_spend_request'>;
@@ -22,13 +22,13 @@ interface Parts {
   attempt?: number;
 }
 
-function resealed(liar: Liar, body: Spend, outpoint: Outpoint, txid: string): Spend {
+function resealed(liar: Liar, body: Spend, outpoint: Outpoint, { txid, unsignedHex }: BuiltSpend): Spend {
   const id = sessionId({
     cohort: liar.cohort,
     round: body.round,
     attempt: body.attempt,
     outpoint: `${outpoint.txid}:${outpoint.vout}`,
-    transactions: [txid],
+    transactions: [txid, ...refundsOf(liar.terms, liar.script, [unsignedHex]).map(refund => refund.txid)],
     participant_pubkeys: liar.keys,
     signal_bytes: NO_SIGNAL,
   });
@@ -56,7 +56,7 @@ function request(
     to,
     pending_spend: [built.psbt],
   };
-  return resealed(liar, body, outpoint, built.txid);
+  return resealed(liar, body, outpoint, built);
 }
 
 const ask = (liar: Liar, body: Spend) => liar.say({ type: 'authorize_spend_request', body });
@@ -66,7 +66,7 @@ function signSpend(liar: Liar, body: Spend) {
   const [nonce] = sentOf(ask(liar, body), 'nonce');
   if (!nonce) return null;
   const about = { ...body, signal_bytes: NO_SIGNAL } as unknown as Parameters<Liar['aggregated']>[0];
-  const outcome = liar.say(liar.aggregated(about, nonce.nonce_points[0]!));
+  const outcome = liar.say(liar.aggregated(about, ...nonce.nonce_points));
   return sentOf(outcome, 'signal_authorization')[0] ?? null;
 }
 
@@ -221,5 +221,50 @@ describe('a request for a refund', () => {
     expect(code(ask(liar, refund(liar, 1_008, liar.address)))).toEqual(['destination_not_agreed']);
     const without = lied();
     expect(code(ask(without.liar, refund(without.liar, 0)))).toEqual(['destination_not_agreed']);
+  });
+
+  test('of what a signal leaves at the beacon is signed with it, and kept when it is told; a forged one is not', async () => {
+    const given = await threeDids(REFUND);
+    const { liar, wallet, good } = given;
+    const { nonce, authorization } = sign(given, good);
+    expect([nonce.nonce_points.length, authorization.sig.length]).toEqual([2, 2]);
+    const hex = liar.complete(good, authorization);
+    const given_back = liar.complete(good, authorization, 1);
+    expect(parseTx(given_back).inputs).toMatchObject([{ txid: parseTx(hex).txid, vout: 0, sequence: 1_008 }]);
+    const status = (refunds: string[]) =>
+      liar.say({
+        type: 'signal_status',
+        body: {
+          session_id: good.session_id,
+          beacon_address: liar.address,
+          status: 'broadcast',
+          txid: parseTx(hex).txid,
+          transactions: [hex],
+          refunds,
+          block_hash: null,
+          height: null,
+          confirmations: 0,
+        },
+      });
+    const held = () => wallet.beacon(liar.cohort).signals.get(good.signal_bytes)!.refunds;
+    const forged = `${given_back.slice(0, -10)}${'00'.repeat(1)}${given_back.slice(-8)}`;
+    expect(status([forged, hex]).effects).toEqual([{ type: 'broadcast', hex }]);
+    expect(held()).toEqual([]);
+    // It comes later than the signal itself, and is not published.
+    expect(status([given_back]).effects).toEqual([]);
+    expect(held()).toEqual([given_back]);
+    expect(status([given_back]).events).toEqual([]);
+  });
+
+  test('is left out by nobody: without it the session has another id, and fewer nonces are refused', async () => {
+    const given = await threeDids(REFUND);
+    const { liar, good } = given;
+    const without = liar.request({ ...given.parts, attempt: 2 });
+    const bare = resealedSignal({ cohort: liar.cohort, keys: liar.keys }, without);
+    expect(code(liar.ask(bare) as ReturnType<typeof ask>)).toEqual(['wrong_session_id']);
+    const [nonce] = sentOf(liar.ask(good), 'nonce');
+    const outcome = liar.say(liar.aggregated(good, nonce!.nonce_points[0]!));
+    expect(outcome.refused).toMatch(/2 aggregated nonces are due/);
+    expect(sentOf(outcome, 'signal_authorization')).toEqual([]);
   });
 });
