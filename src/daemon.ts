@@ -51,6 +51,7 @@ import { copyKeys, keysBeside } from './shell/key-copies.ts';
 import { KeyFileError, type KeyStore, openKeyFile } from './shell/keystore.ts';
 import { createMail } from './shell/mail.ts';
 import { mapKey, publishableMaps } from './shell/maps.ts';
+import { createTreeBuilder, type TreeBuilder } from './shell/trees.ts';
 import {
   advertSummary,
   cohortDetail,
@@ -82,6 +83,8 @@ export interface DaemonParts {
   /** Unix seconds. */
   now: () => number;
   log: Log;
+  /** Hashes large trees elsewhere; the daemon closes it. All are hashed in line if left out. */
+  trees?: TreeBuilder;
   timing?: Partial<DaemonTiming>;
 }
 
@@ -169,7 +172,17 @@ export async function startDaemon(config: Config, { log }: { log: Log }): Promis
     await chain.close();
     throw error;
   }
-  return assembleDaemon(config, { identity, store, keys, chain, openSocket: nodeSocket, random, now, log });
+  return assembleDaemon(config, {
+    identity,
+    store,
+    keys,
+    chain,
+    openSocket: nodeSocket,
+    random,
+    now,
+    log,
+    trees: createTreeBuilder(log),
+  });
 }
 
 /** Runs a daemon on parts that are open already; it closes store and chain when it stops. */
@@ -224,6 +237,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
   });
   const drops = createDrops(log);
   const host = createHost({
+    trees: parts.trees,
     door: createDoor(config.limits ?? DEFAULT_LIMITS, now),
     drops,
     store,
@@ -544,6 +558,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       hearing.stop();
       await chain.close();
       publisher?.stop();
+      await parts.trees?.close();
       store.close();
     },
   };

@@ -3,7 +3,7 @@ import { aggregateSmt, checkSmtEvidence } from './smt.ts';
 import type { Aggregate, AggregateOptions, BeaconType, EvidenceCheck, EvidenceProblem, SignalEntry } from './types.ts';
 
 export { NoUpdateError, SignalEntryError } from './errors.ts';
-export { smtEvidenceUnderCrown, type UnderCrown } from './smt.ts';
+export { smtAggregateOf, smtEvidenceUnderCrown, type UnderCrown } from './smt.ts';
 export type {
   Aggregate,
   AggregateOptions,

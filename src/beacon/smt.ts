@@ -11,6 +11,7 @@ import {
   portableHasher,
   proveUnderCrown,
   type SmtProof,
+  type SmtTree,
   verifySmtProof,
 } from '../smt/index.ts';
 import { NoUpdateError, SignalEntryError } from './errors.ts';
@@ -34,15 +35,28 @@ export function aggregateSmt(entries: readonly SignalEntry[], options: Aggregate
   const tree = buildTree(entries.map(leafAt), { order: options.bitOrder, hasher });
   const depth = crownDepth(tree.size);
   const byIndex = new Map(entries.map(entry => [entry.index, entry]));
+  const crown = depth === 0 ? null : crownOf(tree.data, depth, hasher);
+  return smtAggregateOf(tree, crown, (_subject, index) => byIndex.get(toHex(index)));
+}
 
+/**
+ * What `aggregate` gives, of a tree that is hashed already. `entryOf` tells the entry of a leaf, by its subject and its
+ * 32-byte index; it is asked about leaves only, and undefined is a leaf that nothing is known of.
+ */
+export function smtAggregateOf(
+  tree: SmtTree,
+  crown: Bytes | null,
+  entryOf: (subject: string, index: Bytes) => SignalEntry | undefined,
+): Aggregate {
   const prove = (subject: string): SmtProof => {
     const index = isHex(subject, 32) ? fromHex(subject) : leafIndex(subject);
-    return encodeProof({ root: tree.root, branch: tree.prove(index), ...partsOf(byIndex.get(toHex(index))) });
+    const entry = tree.has(index) ? entryOf(subject, index) : undefined;
+    return encodeProof({ root: tree.root, branch: tree.prove(index), ...partsOf(entry) });
   };
   return {
     type: 'SMTBeacon',
     signalBytes: tree.root.slice(),
-    crown: depth === 0 ? null : crownOf(tree.data, depth, hasher),
+    crown,
     // fromEntries, since a subject called __proto__ would vanish in an assignment.
     evidenceFor: subjects => ({ proofs: Object.fromEntries(subjects.map(subject => [subject, prove(subject)])) }),
   };

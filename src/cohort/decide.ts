@@ -8,6 +8,7 @@ import {
   decideFallbackSignature,
   startFallback,
 } from './fallback.ts';
+import { missingTree } from './freeze.ts';
 import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
 import { sendInstead, stepAfter } from './ladder.ts';
 import { decideResponse } from './opportunity.ts';
@@ -299,8 +300,11 @@ function advanceRound(state: CohortState, beacon: Beacon, env: Env): Decision {
   switch (stage.name) {
     case 'presence':
       return advancePresence(state, beacon, round, stage, env);
-    case 'nonces':
-      return advanceNonces(ceremony, stage);
+    case 'nonces': {
+      // A reminder repeats the proofs.
+      const missing = env.now >= stage.remind_at ? missingTree(state, beacon, round, env) : null;
+      return missing ? { events: [], effects: [missing] } : advanceNonces(ceremony, stage);
+    }
     case 'signatures':
       return advanceSignatures(ceremony, stage);
     case 'fallback':

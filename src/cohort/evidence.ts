@@ -10,7 +10,8 @@ import type { Beacon, Frozen } from './state.ts';
 const KEPT_LEAVES = 150_000;
 const kept = new Map<Frozen, { built: Aggregate; leaves: number }>();
 
-function keep(frozen: Frozen, built: Aggregate): void {
+/** Keeps a tree or map in memory, and lets go of the oldest. */
+export function keepTree(frozen: Frozen, built: Aggregate): void {
   kept.delete(frozen);
   kept.set(frozen, { built, leaves: frozen.blinded?.leaves.length ?? frozen.leaf_count });
   let total = 0;
@@ -22,6 +23,9 @@ function keep(frozen: Frozen, built: Aggregate): void {
   }
 }
 
+/** Whether the tree or map of a frozen set is in memory. */
+export const isKept = (frozen: Frozen): boolean => kept.has(frozen);
+
 /** The tree or the map of one signal. */
 export const buildAggregate = (terms: Terms, entries: readonly SignalEntry[]): Aggregate =>
   aggregate(terms.type, entries, { bitOrder: terms.bit_order, hasher: pairHasher });
@@ -29,7 +33,7 @@ export const buildAggregate = (terms: Terms, entries: readonly SignalEntry[]): A
 /** The tree or the map of a frozen set, kept while rounds are about it. */
 export function aggregateOf(terms: Terms, beacon: Beacon, frozen: Frozen): Aggregate {
   const built = kept.get(frozen)?.built ?? buildAggregate(terms, signalEntries(beacon.leaves, frozen));
-  keep(frozen, built);
+  keepTree(frozen, built);
   return built;
 }
 
@@ -37,7 +41,7 @@ export function aggregateOf(terms: Terms, beacon: Beacon, frozen: Frozen): Aggre
 export function withAggregate(drawn: Omit<Frozen, 'signal_bytes' | 'crown'>, built: Aggregate): Frozen {
   const crown = built.crown === null ? {} : { crown: toBase64url(built.crown) };
   const frozen = { ...drawn, signal_bytes: toHex(built.signalBytes), ...crown };
-  keep(frozen, built);
+  keepTree(frozen, built);
   return frozen;
 }
 

@@ -18,4 +18,5 @@ export type {
   Successor,
 } from './state.ts';
 export { keysAwaited, movableOutputs, successionStage } from './succession.ts';
+export { type HashedTree, hashJob, type PreparedTree, type TreeJob, type Trees } from './trees.ts';
 export { announceable } from './updates.ts';

@@ -3,6 +3,7 @@ import type { DidDocument } from '../did/index.ts';
 import type { Envelope, Message, SpendPurpose, Terms } from '../messages/index.ts';
 import type { CohortEvent } from './events.ts';
 import type { AdvertStatus, Outpoint, Successor } from './state.ts';
+import type { TreeJob, Trees } from './trees.ts';
 
 /** One look at the chain: everything about one beacon address, from one backend at one moment. */
 export interface ChainView {
@@ -35,6 +36,8 @@ export interface Env {
   entropy: string;
   /** The latest look at the beacon address, or null while there is none. */
   chain: ChainView | null;
+  /** Where the shell hashes large trees elsewhere; all are hashed in line if left out. */
+  trees?: Trees;
 }
 
 export type ControlResult =
@@ -78,6 +81,8 @@ export type Effect =
   | { type: 'send'; to: string; message: Message; session?: string; in_reply_to?: string }
   | { type: 'publish_advert'; status: AdvertStatus }
   | { type: 'broadcast'; txid: string; hex: string }
+  /** The next `Env.trees` is to bring this tree, then the cohort is to be advanced again. Nothing is lost if it is not done. */
+  | { type: 'build_tree'; job: TreeJob }
   | { type: 'settle_broadcast'; txid: string }
   /** Signed envelopes that prove a misbehaviour, to be judged by anybody. */
   | { type: 'keep_evidence'; transcript: Transcript };

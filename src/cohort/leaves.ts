@@ -3,7 +3,8 @@ import { type Bytes, fromHex, hmacSha256, toHex } from '../crypto/index.ts';
 import { type BitOrder, leafIndex, MAX_CROWN_DEPTH, subtreeOf } from '../smt/index.ts';
 import type { Frozen } from './state.ts';
 
-type Drawn = Omit<Frozen, 'signal_bytes'>;
+/** What a round freezes, before its tree or map is made. */
+export type Drawn = Omit<Frozen, 'signal_bytes' | 'crown'>;
 
 const announcements = new WeakMap<Drawn['updates'], ReadonlyMap<string, string>>();
 
@@ -15,8 +16,8 @@ function announcementsOf({ updates }: Drawn): ReadonlyMap<string, string> {
   return made;
 }
 
-function entryOf(frozen: Drawn, seed: Bytes, did: string): SignalEntry {
-  const index = leafIndex(did);
+/** The entry of one DID in a plain tree; `seed` is its `nonce_seed` as bytes, `index` the DID's if it is known already. */
+export function entryOf(frozen: Drawn, seed: Bytes, did: string, index = leafIndex(did)): SignalEntry {
   const announcement = announcementsOf(frozen).get(did);
   return {
     index: toHex(index),

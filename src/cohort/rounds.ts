@@ -21,13 +21,12 @@ import {
 } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
-import { aggregateOf, buildAggregate, withAggregate } from './evidence.ts';
+import { aggregateOf } from './evidence.ts';
+import { drawFrozen, missingTree } from './freeze.ts';
 import type { ChainView, Decision, Effect, Env } from './inputs.ts';
-import { signalEntries } from './leaves.ts';
 import { endBlocker } from './listing.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
 import { allSteps } from './steps.ts';
-import { announceable } from './updates.ts';
 
 export const CONFIRMATIONS_FINAL = 6;
 
@@ -226,9 +225,14 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
       reason: 'outpoint_gone',
       text: `no usable deposit: ${outpoint.why}`,
     });
-  const frozen = round.frozen ?? drawFrozen(state, beacon, round, outpoint, env);
-  if (!frozen)
+  const missing = missingTree(state, beacon, round, env);
+  if (missing) return { events: [], effects: [missing] };
+  const drawn = round.frozen ? { frozen: round.frozen } : drawFrozen(state, beacon, round, outpoint, env);
+  // Nothing is decided before the tree is there: the next advance is asked again, and brings it.
+  if (drawn && 'effect' in drawn) return { events: [], effects: [drawn.effect] };
+  if (!drawn)
     return endAttempt(state, beacon, round, env, { reason: 'cancelled', text: 'every waiting update was withdrawn' });
+  const { frozen } = drawn;
   const estimate = env.chain.fee_rate;
   const fee = chooseFee({ estimate, capSats: terms.fee_cap, vsize: signalVsize(true) });
   const steps = buildSteps(state, beacon, frozen, fee.feeSats);
@@ -269,31 +273,6 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
     [event, ...feeAlarm(beacon, estimate, fee.note)],
     ...requestAuthorization(state, beacon, round, frozen, session, beacon.participant_pubkeys),
   );
-}
-
-function drawFrozen(state: CohortState, beacon: Beacon, round: Round, outpoint: Outpoint, env: Env): Frozen | null {
-  const { privacy } = state.advert.terms;
-  if (privacy === 'blinded') return drawBlinded(state, round, outpoint);
-  const updates = announceable(beacon).map(({ did, announcement, version }) => ({ did, announcement, version }));
-  if (updates.length === 0) return null;
-  const drawn = { outpoint, leaf_count: beacon.leaves.length, nonce_seed: env.entropy, updates };
-  const built = buildAggregate(state.advert.terms, signalEntries(beacon.leaves, drawn));
-  return withAggregate(drawn, built);
-}
-
-/** The leaves came finished: what they hold is the members' own affair. */
-function drawBlinded(state: CohortState, { stage }: Round, outpoint: Outpoint): Frozen | null {
-  if (stage.name !== 'presence' || !stage.opportunity?.wanted) return null;
-  const { id, leaves } = stage.opportunity;
-  const drawn = {
-    outpoint,
-    leaf_count: 0,
-    nonce_seed: '',
-    updates: [],
-    blinded: { opportunity_id: id, leaves: [...leaves].map(([index, leaf]) => ({ index, leaf })) },
-  };
-  const built = buildAggregate(state.advert.terms, signalEntries([], drawn));
-  return withAggregate(drawn, built);
 }
 
 /**

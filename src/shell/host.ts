@@ -25,6 +25,7 @@ import { createJournal } from './journal.ts';
 import { type Carrying, createLetters, type Source } from './letters.ts';
 import { type Mail, randomHex } from './mail.ts';
 import { formedSuccessors } from './succession.ts';
+import { keepTrees, type TreeBuilder } from './trees.ts';
 
 export interface HostOptions {
   store: Store;
@@ -37,6 +38,8 @@ export interface HostOptions {
   log: Log;
   door: Door;
   drops: Drops;
+  /** Hashes large trees without anybody waiting; all are hashed in line if left out. */
+  trees?: TreeBuilder | undefined;
   admission: (advertId: string) => AdmissionPolicy;
   /** Signs the advert of a cohort anew, with this status; strictly later than the one before. */
   signAdvert: (state: CohortState, status: CohortState['advert']['status']) => NostrEvent;
@@ -142,7 +145,9 @@ export function createHost(options: HostOptions): Host {
     now: now(),
     entropy: randomHex(random, 32),
     chain: views.get(cohort) ?? null,
+    ...(trees ? { trees: { above: trees.above, prepared: trees.prepared(cohort) } } : {}),
   });
+  const trees = options.trees && keepTrees(options.trees, { log, onReady: advance });
 
   /** Decides one input; everything that follows is stored in one transaction, and only then acted on. */
   function step(cohort: string, input: Input, source: Source = {}): { changed: boolean; drop: string | null } {
@@ -153,11 +158,14 @@ export function createHost(options: HostOptions): Host {
     const events = [...decision.events];
     const passes = letters.isFleeting(state, decision.effects, events);
     if (passes && !intake.isWorthAnswer(cohort, decision.effects[0]!)) return { changed: false, drop: null };
-    const batch = letters.render(cohort, state, decision.effects, events, at, source);
-    const nothing = events.length === 0 && decision.effects.length === 0;
+    const effects = decision.effects.filter(effect => effect.type !== 'build_tree');
+    for (const effect of decision.effects) if (effect.type === 'build_tree') trees?.build(cohort, effect.job);
+    if (events.some(event => event.type === 'session_requested')) trees?.forget(cohort);
+    const batch = letters.render(cohort, state, effects, events, at, source);
+    const nothing = events.length === 0 && effects.length === 0;
     const act = (): void => {
-      if (decision.effects.length > 0) options.onStored();
-      for (const effect of decision.effects)
+      if (effects.length > 0) options.onStored();
+      for (const effect of effects)
         if (effect.type === 'broadcast')
           submit(cohort, effect.txid, effect.hex).catch(error =>
             log('error', 'what became of a broadcast could not be stored', { cohort, error: messageOf(error) }),
@@ -227,6 +235,12 @@ export function createHost(options: HostOptions): Host {
     return failed.has(cohort) ? 'the cohort is stopped: see the log' : drop;
   }
 
+  /** Something that an advance waited for is there. */
+  function advance(cohort: string): void {
+    guarded(cohort, () => settle(cohort));
+    journal.flush();
+  }
+
   function startChecks(cohort: string): void {
     const beacon = beaconOf(states.get(cohort));
     if (!beacon) return;
@@ -269,8 +283,7 @@ export function createHost(options: HostOptions): Host {
           log('error', 'the chain cannot be read', { cohort, error: messageOf(error) });
         return;
       }
-      guarded(cohort, () => settle(cohort));
-      journal.flush();
+      advance(cohort);
     });
     lookups.set(cohort, next);
     await next;

@@ -17,6 +17,8 @@ export interface SmtTree {
   readonly root: Bytes;
   /** How many leaves the tree has, empty ones not counted. */
   readonly size: number;
+  /** Whether a 32-byte index is that of a leaf. Throws a TypeError for any other length. */
+  has(index: Bytes): boolean;
   /** The branch of a 32-byte index, leaf or empty alike. Throws a TypeError for any other length. */
   prove(index: Bytes): Branch;
   /** What it was opened from. */
@@ -75,12 +77,25 @@ export function openTree(data: TreeData, hasher: PairHasher = portableHasher): S
   return {
     root: shape.root < 0 ? ZERO[LEVELS]!.slice() : hashAt(tops, shape.root).slice(),
     size: shape.count,
+    has: index => hasLeaf(data, index),
     prove: index => prove(data, hasher, index),
     data,
   };
 }
 
 const hashAt = (hashes: Bytes, i: number): Bytes => hashes.subarray(i * 32, i * 32 + 32);
+
+function hasLeaf({ shape, leaves, order }: TreeData, index: Bytes): boolean {
+  if (index.length !== 32) throw new TypeError('an index is 32 bytes');
+  const key = new Uint32Array(KEY_WORDS);
+  writeKey(key, 0, inOrder(index, order));
+  let node = shape.root;
+  while (node >= shape.count) {
+    const g = node - shape.count;
+    node = keyBit(key, 0, LEVELS - 1 - shape.meets[g]!) === 1 ? shape.right[g]! : shape.left[g]!;
+  }
+  return node >= 0 && commonPrefix(key, 0, leaves.keys, node) === LEVELS;
+}
 
 /** Walks from the root towards the index, past every node that its path shares, until a leaf or the first stray. */
 function prove(data: TreeData, hasher: PairHasher, index: Bytes): Branch {
