@@ -4,10 +4,12 @@ import type { DidDocument, Patch, Resolution, Sidecar } from '../did/index.ts';
 import type { CohortStatus, Scheme, Terms } from '../messages/index.ts';
 import type { Advert } from '../nostr/advert.ts';
 import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
+import type { CompanionView } from './companion-api.ts';
 import type { WalletEvent } from './core.ts';
 import type { Recovery } from './recovery.ts';
 import type { Finding, SavedView } from './saved/api.ts';
 
+export type { CompanionApi, CompanionPolicyView, CompanionView } from './companion-api.ts';
 export type { Recovery, RecoveryCohort } from './recovery.ts';
 export type { Finding, SavedApi, SavedView } from './saved/api.ts';
 
@@ -278,6 +280,8 @@ export interface WalletStatus {
   seeded: boolean;
   /** What relays hold of its state; null for a wallet that saves nothing there. */
   saved: SavedView | null;
+  /** The pair that this wallet is a half of; null for a wallet that is whole. */
+  companion: CompanionView | null;
   cohorts: CohortView[];
   dids: DidView[];
 }
@@ -364,6 +368,7 @@ export class WalletError extends Error {
     | 'transport_lost'
     | 'retired'
     | 'already'
+    | 'no_companion'
     | 'no_chain';
 
   constructor(code: WalletError['code'], text: string) {

@@ -140,6 +140,9 @@ function wrongAdvert(events: readonly Record<string, unknown>[], network: Networ
   for (const { terms } of adverts) {
     if (terms.btc_network !== network) return `advert ${terms.id} is for ${terms.btc_network}`;
     // Its nonces would be the companion's alone: lost with it, and with them every DID behind such a beacon.
+    // There a signal may go out that the companion never signed, and an update that it gave back with it.
+    if (terms.policy.type !== 'keypath')
+      return `advert ${terms.id} has a fallback: only the wallet of a DID can agree to it`;
     if (terms.privacy === 'blinded')
       return `advert ${terms.id} is blinded: only the wallet of a DID can make its leaves`;
   }

@@ -102,11 +102,15 @@ export function createConnecting(parts: ConnectingParts): Connecting {
   let shown: Set<string> | null = null;
 
   /** Only the scheme that a membership began with: answers come in it, so nothing else is asked for. */
-  const recipientsOf = (scheme: Scheme | null): string[] =>
-    [...actor.state().cohorts.values()]
-      .filter(membership => scheme === null || (membership.scheme ?? 'nip44_v2') === scheme)
-      .flatMap(({ transport, rebinding }) => (rebinding ? [transport, rebinding.transport] : [transport]))
-      .filter(keys.has);
+  const recipientsOf = (scheme: Scheme | null): string[] => {
+    const isAsked = (used: Scheme | undefined): boolean => scheme === null || (used ?? 'nip44_v2') === scheme;
+    const { cohorts, companionship } = actor.state();
+    const own = [...cohorts.values()]
+      .filter(membership => isAsked(membership.scheme))
+      .flatMap(({ transport, rebinding }) => (rebinding ? [transport, rebinding.transport] : [transport]));
+    const paired = companionship && isAsked(undefined) ? [companionship.key] : [];
+    return [...new Set([...own, ...paired])].filter(keys.has);
+  };
 
   /** Whether messages of a cohort are carried by hand: then no answer is waited for. */
   const isByHand = (cohort: string): boolean =>
@@ -114,7 +118,9 @@ export function createConnecting(parts: ConnectingParts): Connecting {
 
   function urls(): string[] {
     if (ownRelays.length === 0) return [];
-    return [...new Set([...ownRelays, ...[...actor.state().cohorts.values()].flatMap(({ relays }) => relays)])];
+    const { cohorts, companionship } = actor.state();
+    const theirs = [...cohorts.values()].flatMap(({ relays }) => relays);
+    return [...new Set([...ownRelays, ...theirs, ...(companionship?.relays ?? [])])];
   }
 
   function connect(): Net {

@@ -52,6 +52,8 @@ export interface ControllingParts {
   asking: Asking;
   connecting: Connecting;
   ownBeacon: OwnBeacon;
+  /** Names a DID in the policy of a cohort's companion, if it has one. */
+  allow: (cohort: string, did: string) => Promise<void>;
   /** Everybody who is told of events. */
   listeners: Set<(event: HandNews) => void>;
 }
@@ -68,7 +70,7 @@ export interface Controlling
 }
 
 export function createControlling(parts: ControllingParts): Controlling {
-  const { network, chain, keys, random, actor, ownBeacon, listeners } = parts;
+  const { network, chain, keys, random, actor, ownBeacon, allow, listeners } = parts;
   const { didOf, readyBeacon, requireTransport, refusedBy, answer } = parts.asking;
   const { start, isByHand } = parts.connecting;
 
@@ -174,6 +176,7 @@ export function createControlling(parts: ControllingParts): Controlling {
     const sig = toHex(await signAs(own, statement, didSigner));
     const sidecar = { ...sidecarOf(actor.state(), own) };
     start();
+    await allow(cohort, did);
     const proof = { verification_method: method, sig };
     const asking = { type: 'register' as const, cohort, did, proof, sidecar, ...(disclose ? { disclose } : {}) };
     if (isByHand(cohort)) {
@@ -282,8 +285,12 @@ export function createControlling(parts: ControllingParts): Controlling {
     );
     const sent = await answer(state => {
       const known = state.dids.get(did)!.updates.find(candidate => candidate.update === signed);
-      // In the pull flow it waits for the aggregator to ask.
-      return known && (isAsked || known.state !== 'signed') ? known : undefined;
+      // In the pull flow it waits for the aggregator to ask; a companion says that it holds the update.
+      const isUnheard = [...state.asked.values()].some(({ cohort, slot }) => {
+        const isGiven = state.cohorts.get(cohort)?.companion !== undefined;
+        return isGiven && slot === `update ${did} ${known?.announcement}`;
+      });
+      return known && !isUnheard && (isAsked || known.state !== 'signed') ? known : undefined;
     }, 'the update');
     if (sent.state === 'refused') throw new WalletError('refused', sent.text ?? 'refused');
     return { did, version: sent.version, announcement: sent.announcement, cohorts, state: sent.state };

@@ -23,6 +23,8 @@ import {
 } from './api.ts';
 import { createAsking } from './asking.ts';
 import { createBelonging } from './belonging.ts';
+import type { CompanionApi } from './companion-api.ts';
+import { createCompanioning } from './companioning.ts';
 import { type Connecting, createConnecting, WALLET_TIMING, type WalletTiming } from './connecting.ts';
 import { createControlling } from './controlling.ts';
 import { sidecarOf } from './dids.ts';
@@ -62,7 +64,15 @@ export interface WalletParts {
   stateOnRelays?: boolean;
 }
 
-export interface Wallet extends WalletApi, SingletonApi, ByHandApi, RestoreApi, PublishApi, SavedApi, SuccessionApi {
+export interface Wallet
+  extends WalletApi,
+    SingletonApi,
+    ByHandApi,
+    RestoreApi,
+    PublishApi,
+    SavedApi,
+    SuccessionApi,
+    CompanionApi {
   /** Connects to the relays and answers rounds by itself from now on. */
   start(): void;
   stop(): Promise<void>;
@@ -154,7 +164,29 @@ export function createWallet(parts: WalletParts): Wallet {
   listeners.add(autosave.note);
   const asking = createAsking({ actor, keys });
   const ownBeacon = createOwnBeacon({ network, chain, eye, keys, random, actor });
+  const {
+    allow,
+    note,
+    view: companionView,
+    start: startPair,
+    stop: stopPair,
+    ...companionApi
+  } = createCompanioning({
+    network,
+    relays: parts.relays,
+    keys,
+    random,
+    now,
+    log,
+    actor,
+    asking,
+    connecting,
+    join: request => belonging.join(request),
+    fail: error => fail(error),
+  });
+  listeners.add(note);
   const controlling = createControlling({
+    allow,
     network,
     chain,
     keys,
@@ -180,15 +212,18 @@ export function createWallet(parts: WalletParts): Wallet {
       query,
     );
   const { listingOf, ...succeeding } = createSucceeding({ actor, keys, eye, asking, controlling, discover });
+  const belonging = createBelonging({ network, keys, random, now, actor, asking, connecting, listingOf });
   forgetRetired({ actor, keys });
   return {
     start() {
       connecting.start();
       autosave.start();
+      startPair();
     },
     failed,
     async stop() {
       actor.stopWaiting();
+      stopPair();
       await autosave.stop();
       await connecting.stop();
       await chain?.close();
@@ -199,7 +234,8 @@ export function createWallet(parts: WalletParts): Wallet {
       return () => listeners.delete(listener);
     },
     discover,
-    ...createBelonging({ network, keys, random, now, actor, asking, connecting, listingOf }),
+    ...belonging,
+    ...companionApi,
     ...succeeding,
     compose: async request => actor.compose(request, connecting.urls()),
     async composed({ events }) {
@@ -253,6 +289,7 @@ export function createWallet(parts: WalletParts): Wallet {
       chain: { kind: chain?.kind ?? 'none', height },
       seeded: isSeeded(keys),
       saved: saver.view(),
+      companion: companionView(),
       cohorts: cohortViews(actor.state(), keys.has),
       dids: didViews(actor.state()),
     }),

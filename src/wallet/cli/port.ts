@@ -1,7 +1,7 @@
-import type { ByHandApi, PublishApi, RestoreApi, SavedApi, SingletonApi, WalletApi } from '../api.ts';
+import type { ByHandApi, CompanionApi, PublishApi, RestoreApi, SingletonApi, WalletApi } from '../api.ts';
 import type { SuccessionApi } from '../succession-api.ts';
 
-type Api = WalletApi & SingletonApi & ByHandApi & RestoreApi & PublishApi & SavedApi & SuccessionApi;
+type Api = WalletApi & SingletonApi & ByHandApi & RestoreApi & PublishApi & SuccessionApi & CompanionApi;
 
 type Asked<F> = F extends (...parameters: infer P) => infer R ? (...parameters: P) => Promise<Awaited<R>> : never;
 
@@ -30,9 +30,13 @@ export const localPort = (wallet: Api): WalletPort => ({
   restore: request => wallet.restore(request),
   sidecar: async did => wallet.sidecar(did),
   resolve: request => wallet.resolve(request),
-  savedState: () => wallet.savedState(),
-  saveState: request => wallet.saveState(request),
-  forgetState: () => wallet.forgetState(),
+  companionOpen: request => wallet.companionOpen(request),
+  companionPair: request => wallet.companionPair(request),
+  companionPolicy: request => wallet.companionPolicy(request),
+  companionJoin: request => wallet.companionJoin(request),
+  companionWithdraw: request => wallet.companionWithdraw(request),
+  companionRevoke: () => wallet.companionRevoke(),
+  companionLost: () => wallet.companionLost(),
   trustCopy: () => wallet.trustCopy(),
   status: async () => wallet.status(),
   compose: request => wallet.compose(request),

@@ -69,9 +69,13 @@ export function remotePort(socket: string): WalletPort {
       if ('resolution' in answer) return answer.resolution;
       throw errorOf(answer.error.code, answer.error.message, answer.error.detail);
     },
-    savedState: () => ask('savedState'),
-    saveState: request => ask('saveState', request ?? {}),
-    forgetState: () => ask('forgetState'),
+    companionOpen: request => ask('companionOpen', request ?? {}),
+    companionPair: request => ask('companionPair', request),
+    companionPolicy: request => ask('companionPolicy', request ?? {}),
+    companionJoin: request => ask('companionJoin', request),
+    companionWithdraw: request => ask('companionWithdraw', request),
+    companionRevoke: () => ask('companionRevoke'),
+    companionLost: () => ask('companionLost'),
     trustCopy: () => ask('trustCopy'),
     status: () => ask('status'),
     compose: request => ask('compose', request),

@@ -78,10 +78,16 @@ const restoreRequest = z
     name: text,
     index: z.int().min(0),
     scan: z.boolean(),
-    fromRelays: z.boolean(),
   })
   .partial();
-const saveRequest = z.strictObject({ takeOver: z.boolean().optional() });
+const companionOpenRequest = z.strictObject({ expiresIn: z.int().min(1).optional() });
+const companionPairRequest = z.strictObject({ link: z.string().max(10_000) });
+const companionPolicyRequest = z.strictObject({
+  feeCapSats: z.int().min(1).optional(),
+  expiresAt: z.int().min(1).optional(),
+});
+const companionJoinRequest = z.strictObject({ advert });
+const companionWithdrawRequest = z.strictObject({ did: text, announcement: text.optional() });
 const announceRequest = z.strictObject({ did: text, announcement: text.optional(), ...viaSingleton });
 const composeRequest = z.strictObject({
   form: z.enum(['encrypted', 'plain']),
@@ -171,9 +177,14 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
         return { error: complaintOf(error).fault };
       }
     },
-    savedState: async () => port.savedState(),
-    saveState: async params => port.saveState(defined(take(saveRequest, params))),
-    forgetState: async () => port.forgetState(),
+    companionOpen: async params => port.companionOpen(defined(take(companionOpenRequest, params))),
+    companionPair: async params => port.companionPair(take(companionPairRequest, params)),
+    companionPolicy: async params => port.companionPolicy(defined(take(companionPolicyRequest, params))),
+    companionJoin: async params =>
+      port.companionJoin({ advert: verifiedAdvert(take(companionJoinRequest, params).advert.event) }),
+    companionWithdraw: async params => port.companionWithdraw(defined(take(companionWithdrawRequest, params))),
+    companionRevoke: async () => port.companionRevoke(),
+    companionLost: async () => port.companionLost(),
     trustCopy: () => told(() => port.trustCopy()),
     status: async () => port.status(),
     compose: async params => port.compose(defined(take(composeRequest, params))),

@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { announce } from './announce.ts';
 import { backup } from './backup.ts';
+import { companionCommands } from './companion.ts';
 import { compose } from './compose.ts';
 import { deliver } from './deliver.ts';
 import { didCreate } from './did-create.ts';
@@ -23,9 +24,6 @@ import { resolve } from './resolve.ts';
 import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { sidecar } from './sidecar.ts';
-import { state } from './state.ts';
-import { stateForget } from './state-forget.ts';
-import { statePush } from './state-push.ts';
 import { status } from './status.ts';
 import { succession } from './succession.ts';
 import { trustCopy } from './trust-copy.ts';
@@ -52,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   release,
   funding,
   run,
+  ...companionCommands,
   compose,
   deliver,
   status,
@@ -61,7 +60,4 @@ export const COMMANDS: readonly Command[] = [
   evidenceVerify,
   recovery,
   restore,
-  state,
-  statePush,
-  stateForget,
 ];

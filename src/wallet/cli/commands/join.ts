@@ -40,6 +40,7 @@ export const join: Command = {
       type: 'boolean',
       help: 'agree that others can publish under the beacon without this wallet, where the terms say so (fallback policy)',
     },
+    companion: { type: 'boolean', help: 'have the companion take the seat: see companion open' },
     yes: { type: 'boolean', short: 'y', help: 'agree to the terms without being asked' },
     wait: { type: 'boolean', help: 'wait until the cohort stands' },
     ...ADVERT_SOURCE,
@@ -49,6 +50,9 @@ export const join: Command = {
     const { json } = invocation;
     if (!isSet(invocation, 'yes') && (json || invocation.io.ask === null))
       throw new UsageError('join asks before it agrees to anything: give --yes where nobody can be asked', 'join');
+    const isByCompanion = isSet(invocation, 'companion');
+    const other = BY_ITSELF.find(name => isByCompanion && invocation.flags[name] !== undefined);
+    if (other) throw new UsageError(`--companion goes without --${other}: the companion joins on plain terms`, 'join');
     const scheme = schemeFlag(invocation);
     const { source, reference } = sourceOfWord(invocation, invocation.positionals[0]!);
     return withWallet(invocation, { online: true }, async ({ port, config, isRunning }) => {
@@ -60,13 +64,15 @@ export const join: Command = {
       await agree(invocation);
       const invite = textFlag(invocation, 'invite');
       const voucher = voucherFlag(invocation, isRunning);
-      const joining = port.join({
-        advert,
-        ...(voucher === undefined ? {} : { voucher }),
-        ...(invite === undefined ? {} : { invite }),
-        ...(scheme === undefined ? {} : { scheme }),
-        ...(isSet(invocation, 'allow-fallback') ? { allowFallback: true } : {}),
-      });
+      const joining = isByCompanion
+        ? port.companionJoin({ advert })
+        : port.join({
+            advert,
+            ...(voucher === undefined ? {} : { voucher }),
+            ...(invite === undefined ? {} : { invite }),
+            ...(scheme === undefined ? {} : { scheme }),
+            ...(isSet(invocation, 'allow-fallback') ? { allowFallback: true } : {}),
+          });
       const isByHand = config.relays.length === 0 || advert.relays.length === 0;
       if (isByHand && isSet(invocation, 'wait'))
         throw new UsageError('--wait waits for what is carried by hand: deliver it instead', 'join');
@@ -76,7 +82,7 @@ export const join: Command = {
       if (!isSet(invocation, 'wait')) {
         if (json) writeJson(invocation, { ...seat, advert_id: advert.terms.id, a_year: yearlyCost(advert.terms) });
         if (isByHand) hint(invocation, 'next: btcr2-wallet compose, and carry the opt_in to the aggregator');
-        else if (!isRunning)
+        else if (!isRunning && !isByCompanion)
           hint(invocation, 'now keep `btcr2-wallet run` going: the cohort needs the answers of every member');
         return EXIT.ok;
       }
@@ -91,6 +97,9 @@ export const join: Command = {
     });
   },
 };
+
+/** What a wallet can do at joining that it cannot ask of its companion. */
+const BY_ITSELF = ['invite', 'listed-key', 'scheme', 'allow-fallback'];
 
 /** The key signs here and goes nowhere: so not through another process's socket. */
 function voucherFlag(invocation: Invocation, isRunning: boolean): DidSigner | undefined {

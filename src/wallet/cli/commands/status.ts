@@ -14,6 +14,7 @@ import { paintOf, type Reader, writeJson } from '../io.ts';
 import { blameText } from '../news.ts';
 import { homeOf, withWallet } from '../open.ts';
 import type { WalletPort } from '../port.ts';
+import { companionRows } from './companion.ts';
 import { didTable } from './did-list.ts';
 
 export const status: Command = {
@@ -73,7 +74,9 @@ function statusText(
         },
       ],
       ['relays', relays.length === 0 ? 'none: messages are carried by hand' : null],
-      ['state on relays', savedText(now.saved)],
+      ...(now.companion === null || (now.companion.role === 'owner' && now.companion.phase === 'ended')
+        ? []
+        : companionRows(now.companion, reader)),
       ['chain', `${chain.kind}${chain.height === null ? '' : `, block ${thousands(chain.height)}`}`],
     ],
     paint,
@@ -85,18 +88,6 @@ function statusText(
     ...(dids.length === 0 ? [] : [didTable(dids, names, reader)]),
   ];
   return parts.join('\n');
-}
-
-/** Nothing for a wallet that saves nothing there. */
-function savedText(saved: WalletStatus['saved']): Cell | null {
-  if (!saved || (!saved.on && saved.counter === 0)) return null;
-  if (saved.stopped) return { text: safeText(saved.stopped.text), style: 'red' };
-  if (saved.forgotten) return 'deleted; nothing is saved before btcr2-wallet state push';
-  const { counter, relays, needed } = saved;
-  const holding = relays.filter(relay => relay.counter === counter && counter > 0).length;
-  return saved.saved
-    ? { text: `saved (${counter}) on ${plural(holding, 'relay')}`, style: 'green' }
-    : { text: `not saved: ${holding} of ${needed} relays hold state ${counter}, or it changed since`, style: 'yellow' };
 }
 
 /** Only what is not as it should be. */
