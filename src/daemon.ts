@@ -30,6 +30,7 @@ import {
 import { isNcryptsec, openNcryptsec, parseSecretKey } from './nostr/keys.ts';
 import { nodeSocket } from './nostr/websocket-node.ts';
 import { type AggregatorApi, OperatorError } from './operator/api.ts';
+import { exportArchive } from './operator/archive.ts';
 import { createEnding } from './operator/ending.ts';
 import { RESTORED } from './operator/restore.ts';
 import {
@@ -506,6 +507,17 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
     },
     spendList: async ({ cohort }) => spendSummaries(find(cohort)),
     ...createEnding({ host, find, transportOf, linkOf: event => encodeAdvertLink(event, relays.urls), now, log }),
+    async archiveExport({ cohort, folder }) {
+      const states = cohort === undefined ? host.states() : [find(cohort)];
+      if (cohort !== undefined && states[0]!.phase.name !== 'formed')
+        throw new OperatorError('wrong_phase', `the cohort is ${states[0]!.phase.name}: it has no signals to prove`);
+      const eventOf = (id: string) => {
+        const event = host.advertEvent(id);
+        return event && { ...event };
+      };
+      const cohorts = states.map(state => ({ state, advert_event: eventOf(state.id) }));
+      return exportArchive(folder, cohorts, now());
+    },
     async alarmClear({ cohort, alarm }) {
       const { id, phase } = find(cohort);
       const alarms = phase.name === 'formed' ? [...phase.beacon.alarms].filter(([, { dismissed }]) => !dismissed) : [];

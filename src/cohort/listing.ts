@@ -14,21 +14,27 @@ export function listsBeacon(document: DidDocument, address: string): boolean {
  * Registrations whose DID lists the beacon in the newest document that is known here. Of a DID whose document is not known,
  * as in a blinded tree, only its controller can say, and it is not among them.
  */
-export function listingDids(beacon: Pick<Beacon, 'registry' | 'address'>): Registration[] {
+export function listingDids(beacon: Beacon): Registration[] {
   return [...beacon.registry.values()].filter(
     ({ known, deactivated }) => known !== null && !deactivated && listsBeacon(known.document, beacon.address),
   );
 }
 
 /** Those that the last signal waits for: whoever leaves, or is gone, has ways of its own. */
-export const awaitedDids = (beacon: Pick<Beacon, 'registry' | 'address' | 'departures'>): Registration[] =>
+export const awaitedDids = (beacon: Beacon): Registration[] =>
   listingDids(beacon).filter(({ member }) => !beacon.departures.has(member));
 
-/** Why a cohort that ends, or has lost a member, opens no round; null when it may. */
-export function endBlocker({ departures, keys_deleted, succession, ...beacon }: Beacon, now: number): string | null {
+/** Why nothing can be signed for a beacon any more; null while it can. */
+export function nobodySigns({ departures, keys_deleted }: Pick<Beacon, 'departures' | 'keys_deleted'>): string | null {
   if (keys_deleted.size > 0) return 'members have deleted their cohort keys';
-  if ([...departures.values()].includes('gone')) return 'a member is gone: nothing can be signed';
-  if (!succession || now >= succession.deadline || beacon.round_requested) return null;
-  const missing = awaitedDids({ ...beacon, departures }).filter(({ did }) => !beacon.ready.has(did)).length;
+  return [...departures.values()].includes('gone') ? 'a member is gone: nothing can be signed' : null;
+}
+
+/** Why a cohort that ends, or has lost a member, opens no round; null when it may. */
+export function endBlocker(beacon: Beacon, now: number): string | null {
+  const { succession } = beacon;
+  const over = nobodySigns(beacon);
+  if (over !== null || !succession || now >= succession.deadline || beacon.round_requested) return over;
+  const missing = awaitedDids(beacon).filter(({ did }) => !beacon.ready.has(did)).length;
   return missing === 0 ? null : `the last signal waits until ${succession.deadline} for updates of ${missing} DIDs`;
 }

@@ -24,7 +24,7 @@ import type { CohortEvent } from './events.ts';
 import { aggregateOf } from './evidence.ts';
 import { drawFrozen, missingTree } from './freeze.ts';
 import type { ChainView, Decision, Effect, Env } from './inputs.ts';
-import { endBlocker } from './listing.ts';
+import { endBlocker, nobodySigns } from './listing.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
 import { allSteps } from './steps.ts';
 
@@ -165,7 +165,13 @@ export function advanceWaiting(
   stage: Extract<Stage, { name: 'waiting' }>,
   env: Env,
 ): Decision {
-  if (env.now < stage.retry_at || !env.chain || !('txid' in usableOutpoint(state, beacon, env.chain))) return nothing;
+  if (
+    env.now < stage.retry_at ||
+    nobodySigns(beacon) !== null ||
+    !env.chain ||
+    !('txid' in usableOutpoint(state, beacon, env.chain))
+  )
+    return nothing;
   const attempt = round.attempt + 1;
   const until = deadlines(state.advert.terms.latency.presence, env);
   return accept([{ type: 'presence_asked', attempt, ...until }], ...askPresence(state, beacon, round.number, attempt));
@@ -178,6 +184,8 @@ export function advancePresence(
   stage: Extract<Stage, { name: 'presence' }>,
   env: Env,
 ): Decision {
+  const over = nobodySigns(beacon);
+  if (over !== null) return endAttempt(state, beacon, round, env, { reason: 'cancelled', text: over });
   const unheard = beacon.participant_pubkeys.filter(member => !stage.heard.has(member));
   if (unheard.length === 0) {
     const { opportunity } = stage;

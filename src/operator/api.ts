@@ -3,6 +3,7 @@ import type { SpendPurpose, Terms } from '../messages/index.ts';
 import type { AdvertDocument } from '../nostr/advert-document.ts';
 import type { NostrEvent } from '../nostr/event.ts';
 import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
+import type { ExportSummary } from './archive.ts';
 import type { SuccessionApi } from './succession-api.ts';
 
 /** What the operator can ask of the running daemon, over its control socket. Every answer is plain JSON. */
@@ -34,6 +35,11 @@ export interface AggregatorApi extends SuccessionApi {
   /** Copies the database to a new file (absolute path) while the daemon runs, and the keys of the cohorts beside it. */
   backup(request: { file: string }): Promise<BackupSummary>;
   roundOpen(request: { cohort: string }): Promise<{ opened: boolean; waiting_for: string | null }>;
+  /**
+   * Writes everything that it takes to prove the signals of one cohort, or of all, for ever into a new folder (absolute path),
+   * for whoever keeps it next; without any key.
+   */
+  archiveExport(request: { cohort?: string | undefined; folder: string }): Promise<ExportSummary>;
   /** Asks all members to sign a spend that announces nothing; refuses with the reason where there is nothing to spend so. */
   spendStart(request: {
     cohort: string;

@@ -178,6 +178,10 @@ export async function runCli(world: CliWorld): Promise<number> {
         return restore(operands[0] ?? '', given);
       case 'evidence verify':
         return verifyEvidence(operands[0] ?? '');
+      case 'archive verify':
+        return verifyArchiveIn(operands[0] ?? '');
+      case 'archive sidecar':
+        return sidecarFromArchive(operands[0] ?? '', operands[1] ?? '');
       default:
         return ask(name, operands, given);
     }
@@ -252,6 +256,14 @@ export async function runCli(world: CliWorld): Promise<number> {
         );
         break;
       }
+      case 'export': {
+        const out = given.text('out');
+        if (out === undefined) throw new UsageError('--out has to name a folder for the archive');
+        const request = { folder: resolve(world.cwd, out), ...(first === 'all' ? {} : { cohort: first }) };
+        const { exportView: exportedView } = await import('./archive-view.ts');
+        print(await call('archiveExport', request), exportedView);
+        break;
+      }
       case 'round list':
         print(await call('roundList', { cohort: first }), roundTable);
         break;
@@ -319,6 +331,20 @@ export async function runCli(world: CliWorld): Promise<number> {
     const { verdict } = judgeFile(resolve(world.cwd, file));
     print(verdict, verdictText);
     return verdict.shown ? EXIT.ok : EXIT.failed;
+  }
+
+  async function verifyArchiveIn(folder: string): Promise<number> {
+    const { verifyArchive } = await import('./archive.ts');
+    const { archiveView, isProven } = await import('./archive-view.ts');
+    const judged = await verifyArchive(resolve(world.cwd, folder));
+    print(judged, archiveView);
+    return judged.every(isProven) ? EXIT.ok : EXIT.failed;
+  }
+
+  async function sidecarFromArchive(folder: string, did: string): Promise<number> {
+    const { sidecarFrom } = await import('./archive.ts');
+    stdout.write(toJson(await sidecarFrom(resolve(world.cwd, folder), did)));
+    return EXIT.ok;
   }
 
   async function composeFiles(call: Call, given: Given): Promise<number> {

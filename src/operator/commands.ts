@@ -323,6 +323,25 @@ in neither: keep them apart.`,
       options: OVERRIDES,
     },
     {
+      name: 'export',
+      operands: 'COHORT|all',
+      summary: 'Write what proves the signals of a cohort, or of all, to a new folder: for whoever keeps it next.',
+      text: `One file of JSON lines a cohort, with a README.txt that says what is in it: members, leaves, updates, signals, open sessions.
+No key is in it, but who updated what, and when. Proofs are made again from it by anybody: see archive sidecar.`,
+      options: { out: { short: 'o', value: 'FOLDER', help: 'A folder that is empty, or made; needed.' } },
+    },
+    {
+      name: 'archive verify',
+      operands: 'FOLDER',
+      summary: 'Rebuild every root of an archive from its leaves, and compare it with its signal. Offline.',
+      text: 'It checks members, signatures, updates and transactions too. Exit code 0 if all of it proves, 1 if anything does not.',
+    },
+    {
+      name: 'archive sidecar',
+      operands: 'FOLDER DID',
+      summary: 'Make the proofs of a DID from an archive, by beacon address: what a resolver needs of it. Offline.',
+    },
+    {
       name: 'evidence list',
       operands: '[COHORT]',
       summary: 'List what members signed against the protocol: of one cohort, or of all.',

@@ -130,6 +130,10 @@ export function controlMethods(api: AggregatorApi, config: Config): ControlMetho
       api.roundShow(take(z.strictObject({ cohort: name, round: z.int().min(0).max(1_000_000_000) }), params)),
     alarmClear: async params => api.alarmClear(take(z.strictObject({ cohort: name, alarm: name }), params)),
     backup: async params => api.backup(take(z.strictObject({ file: z.string().startsWith('/').max(4_096) }), params)),
+    archiveExport: async params =>
+      api.archiveExport(
+        take(z.strictObject({ cohort: name.optional(), folder: z.string().startsWith('/').max(4_096) }), params),
+      ),
     roundOpen: async params => api.roundOpen(take(cohort, params)),
     spendList: async params => api.spendList(take(cohort, params)),
     spendStart: async params => api.spendStart(take(spendRequest, params)),

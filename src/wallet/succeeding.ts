@@ -220,6 +220,9 @@ export function createSucceeding(parts: SucceedingParts): SuccessionApi & {
       return at('delete_key', `nothing needs the cohort key: btcr2-wallet succession ${advert_id} --delete-key`, {
         successor,
       });
+    // A key that lives elsewhere, as on a companion, would go on signing there while this wallet says that it is gone.
+    if (!keys.has(membership.participant_pk))
+      throw new WalletError('refused', 'the cohort key is not in this wallet: it has to be deleted where it is');
     refusedBy(await actor.feed({ type: 'retire', cohort, listing, abandon }, chain));
     forgetRetired({ actor, keys });
     did.push('deleted the cohort key: this beacon signals nothing more');

@@ -109,6 +109,28 @@ describe('a member that goes', () => {
     cohort.expectRestartable();
   });
 
+  test('gone ends the question that is open, and an open session is asked about no more until it is back', async () => {
+    const { cohort, ada, one, eve } = listing();
+    await takeOut(cohort, ada, one);
+    const mark = (gone: boolean) => cohort.give({ type: 'mark_member', participant_pk: eve.pk, gone });
+    expect(cohort.beacon.round?.stage.name).toBe('presence');
+    expect(typesOf(mark(true))).toEqual(['member_marked', 'round_aborted']);
+    expect(cohort.beacon.round).toBeNull();
+    mark(false);
+    cohort.wait(3_600);
+    deliver(cohort, silent(eve, 'aggregated_nonce'));
+    cohort.wait(600);
+    expect(cohort.beacon.round?.stage.name).toBe('waiting');
+    mark(true);
+    cohort.mail = [];
+    cohort.wait(86_400);
+    expect(cohort.mail).toEqual([]);
+    mark(false);
+    deliver(cohort);
+    expect(cohort.beacon.signals).toHaveLength(1);
+    cohort.expectRestartable();
+  });
+
   test('and comes back under a new transport key hears the newest status again', () => {
     const { cohort, ada, eve } = listing();
     cohort.tell(eve, leave(eve));

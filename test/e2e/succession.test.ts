@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Daemon } from '../../src/daemon.ts';
+import { sidecarFrom, verifyArchive } from '../../src/operator/archive.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
@@ -181,4 +182,62 @@ test('a cohort of three ends: one leaves by its own beacon, the others move to a
   }
   expect(await servicesOf(eve, three)).not.toMatch(new RegExp(`${address}|${after}`));
   expect((await aggregator.api.status()).cohorts.map(({ alarms }) => alarms)).toEqual([[], []]);
+
+  // Whoever keeps the archive next proves the same: a DID resolves by it, its own genesis document and nothing else.
+  await restartAggregator();
+  const folder = join(dir, 'archive');
+  expect((await aggregator.api.archiveExport({ folder })).files).toHaveLength(2);
+  const judged = await verifyArchive(folder);
+  expect(judged.map(({ verdict }) => verdict?.problems)).toEqual([[], []]);
+  const parts = Object.values(await sidecarFrom(folder, one));
+  const sidecar = {
+    genesisDocument: ada.sidecar(one).genesisDocument,
+    updates: parts.flatMap(({ updates }) => updates),
+    smtProofs: parts.flatMap(({ smtProofs }) => smtProofs),
+  };
+  const resolved = await dora.resolve({ did: one, sidecar, minConf: 6 });
+  expect(resolved).toMatchObject({ versionId: '4' });
+  expect(JSON.stringify(resolved.document.service)).toContain(after);
+});
+
+test('a member vanishes: the other is told, takes its DID out by its own beacon, and deletes its key, with the money that nobody can move', {
+  timeout: 240_000,
+}, async () => {
+  const [fay, gus] = [await open('fay'), await open('gus')];
+  const { cohort, address } = await gather(aggregator, [fay, gus]);
+  await deposit(node, address);
+  const did = await newDid(fay, cohort);
+  const { participant_pk } = gus.status().cohorts[0]!;
+  await gus.stop();
+  delete wallets.gus;
+  const sent = await fay.update({ did, patch: addService('stuck') });
+  await until(
+    'a round that fails',
+    async () => (await aggregator.api.cohortShow({ cohort })).rounds.length > 0,
+    WAIT_MS,
+  );
+
+  const marked = await aggregator.api.memberMark({ cohort, member: participant_pk.slice(0, 12), gone: true });
+  expect(marked.members).toContainEqual({ participant_pk, departure: 'gone', key_deleted: false });
+  await until('she is told', () => fay.status().cohorts[0]!.status?.gone.length === 1, WAIT_MS);
+  expect(await fay.succession({ cohort })).toMatchObject({ step: 'exit', listing: [did] });
+  await expect(fay.succession({ cohort, deleteKey: true, abandon: true })).resolves.toMatchObject({ step: 'exit' });
+
+  await node.fund((await fay.fundingAddress(did)).address, 20_000);
+  await node.mine(6);
+  const { dids } = await until('she is out', async () => {
+    const result = await fay.exit({ cohort });
+    return result.dids[0]!.state === 'announced' && result;
+  });
+  // The update that nobody signed for gave way: one version, one update.
+  const [old, own] = fay.status().dids[0]!.updates;
+  expect([old, own]).toMatchObject([{ announcement: sent.announcement, state: 'replaced' }, { version: 2 }]);
+  expect(dids[0]!.txid).toMatch(/^[0-9a-f]{64}$/);
+  await node.mine(6);
+  await until('it is deep', async () => (await fay.exit({ cohort })).dids[0]!.state === 'left', WAIT_MS);
+  await expect(fay.succession({ cohort, deleteKey: true })).rejects.toThrow(/100000 sat are at the address/);
+  expect(await fay.succession({ cohort, deleteKey: true, abandon: true })).toMatchObject({ step: 'done' });
+  expect(await servicesOf(fay, did)).not.toContain(address);
+  await until('over', async () => (await aggregator.api.cohortSuccession({ cohort })).members.some(m => m.key_deleted));
+  expect((await aggregator.api.cohortShow({ cohort })).round).toMatch(/deleted their cohort keys/);
 });

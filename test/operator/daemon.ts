@@ -201,6 +201,10 @@ export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { ap
     cohortEnd: answer('cohortEnd', ending),
     cohortSuccession: answer('cohortSuccession', ending),
     memberMark: answer('memberMark', ending),
+    archiveExport: answer('archiveExport', {
+      folder: '/a',
+      files: [{ file: '/a/demo-abababababab.jsonl', cohort: COHORT, advert_id: 'demo', records: 12 }],
+    }),
     spendList: answer('spendList', [spend]),
     spendStart: answer('spendStart', spend),
     alarmClear: answer('alarmClear', detail(config)),

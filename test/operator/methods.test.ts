@@ -63,6 +63,7 @@ describe('the requests of the operator', () => {
     ['cohortEnd', { cohort: 'a', text: 'a\u0007b' }],
     ['cohortEnd', { advert: 'a' }],
     ['cohortSuccession', {}],
+    ['archiveExport', { cohort: 'a', folder: 'relative' }],
     ['memberMark', { cohort: 'a', member: 'b' }],
   ])('%s is refused with %j', async (method, params) => {
     const { api, asked } = fakeApi(config);
