@@ -9,6 +9,9 @@ const FLOOD = fileURLToPath(new URL('./flood-process.js', import.meta.url));
 const RATE = 1_000;
 const ROUNDS = 3;
 const MEASURED_S = 5;
+/** What strangers may send at first is used up by then: every later event is one that is refused. */
+const FILL_S = 6;
+const FLOOD_S = 75;
 
 /** Hostile events refused a second while an honest round runs, and what the round loses by them. */
 export async function run(args: readonly string[]): Promise<void> {
@@ -29,10 +32,14 @@ async function one(n: number): Promise<void> {
       return taken;
     };
     const quiet = await rounds(false);
-    await flood.ask('start', { relay: world.relayUrl, to: transport_key, perSecond: RATE, keys: 100 });
-    const before = await world.vitals();
+    const about = { relay: world.relayUrl, to: transport_key, perSecond: RATE, keys: 100, seconds: FLOOD_S };
+    await flood.ask('ready', about);
+    await flood.ask('start', about);
+    await pause(FILL_S * 1_000);
+    const refused = async (): Promise<number> => (await world.aggregator('status')).dropped.strangers_limited ?? 0;
+    const [before, refusedBefore] = [await world.vitals(), await refused()];
     await pause(MEASURED_S * 1_000);
-    const after = await world.vitals();
+    const [after, refusedAfter] = [await world.vitals(), await refused()];
     const busy = await rounds(true);
     const rate = await flood.ask<number>('stop');
     const [calm, stormy] = [median(quiet.map(one => one.ms)), median(busy.map(one => one.ms))];
@@ -45,7 +52,8 @@ async function one(n: number): Promise<void> {
         quiet_s: calm / 1_000,
         flooded_s: stormy / 1_000,
         times: stormy / calm,
-        cpu_ms_an_event: (after.cpuMs - before.cpuMs) / (rate * MEASURED_S),
+        refused_a_second: (refusedAfter - refusedBefore) / MEASURED_S,
+        cpu_us_an_event: ((after.cpuMs - before.cpuMs) * 1_000) / (refusedAfter - refusedBefore),
         rss_mib: after.rssMib,
         stall_ms: after.stallMs,
       },

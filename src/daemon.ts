@@ -564,6 +564,7 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       eye.stop();
       await inbox.close();
       orFail(host.flush);
+      host.stop();
       await Promise.race([outbox.idle(), new Promise(resolve => setTimeout(resolve, 2_000))]);
       await outbox.close();
       await relays.close();

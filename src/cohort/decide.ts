@@ -16,7 +16,7 @@ import { decideRebind } from './rebind.ts';
 import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
 import { advanceIdle, advancePresence, advanceWaiting, endAttempt, requestAuthorization } from './rounds.ts';
 import { decideLeave, decideOptIn } from './seats.ts';
-import { advanceConfirming, advanceRecruiting, decideSetAck } from './set.ts';
+import { advanceConfirming, advanceRecruiting, decideSetAck, sendReady } from './set.ts';
 import { advanceChain, refusedKey } from './settle.ts';
 import {
   advanceNonces,
@@ -32,6 +32,7 @@ import { advanceSpend, decideStartSpend, isOfSpend, spendCeremony } from './spen
 import type { Beacon, CohortState, Round } from './state.ts';
 import { tellStatus } from './status.ts';
 import { advanceSuccession, decideEnd, decideKeyDeleted, decideMark, decideSuccessorFormed } from './succession.ts';
+import { advanceReady, advanceRequests } from './telling.ts';
 import { decideUpdate } from './updates.ts';
 
 /**
@@ -277,6 +278,9 @@ function advance(state: CohortState, env: Env): Decision {
     case 'ended':
       return nothing;
     case 'formed': {
+      const { beacon } = phase;
+      const ready = advanceReady(beacon, member => sendReady(state, beacon, member));
+      if ('events' in ready && ready.events.length > 0) return ready;
       const byChain = advanceChain(state, phase.beacon, env);
       if ('events' in byChain && byChain.events.length > 0) return byChain;
       const bySpend = advanceSpend(state, phase.beacon, env);
@@ -301,9 +305,13 @@ function advanceRound(state: CohortState, beacon: Beacon, env: Env): Decision {
     case 'presence':
       return advancePresence(state, beacon, round, stage, env);
     case 'nonces': {
+      const { told, session, remind_at } = stage;
       // A reminder repeats the proofs.
-      const missing = env.now >= stage.remind_at ? missingTree(state, beacon, round, env) : null;
-      return missing ? { events: [], effects: [missing] } : advanceNonces(ceremony, stage);
+      const missing = told !== undefined || env.now >= remind_at ? missingTree(state, beacon, round, env) : null;
+      if (missing) return { events: [], effects: [missing] };
+      return told === undefined
+        ? advanceNonces(ceremony, stage)
+        : advanceRequests(beacon, told, members => ceremony.ask(session, members));
     }
     case 'signatures':
       return advanceSignatures(ceremony, stage);

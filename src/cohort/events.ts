@@ -39,7 +39,10 @@ export type CohortEvent =
     }
   | { type: 'set_signed'; participant_pk: string; sig: string }
   | { type: 'set_failed' }
-  | { type: 'cohort_formed'; challenge: string }
+  /** `told`: so many members, in the order of the set, learnt it in this step; all if left out. */
+  | { type: 'cohort_formed'; challenge: string; told?: number }
+  /** Further members were told, up to this place in the set. */
+  | { type: 'members_told'; what: 'ready' | 'request'; told: number }
   | {
       type: 'registration_received';
       request_id: string;
@@ -82,6 +85,8 @@ export type CohortEvent =
     }
   | {
       type: 'session_requested';
+      /** As in `cohort_formed`. */
+      told?: number;
       session_id: string;
       attempt: number;
       frozen: Frozen;

@@ -6,6 +6,7 @@ import { evolveSpend, spendAbout } from './spend-evolve.ts';
 import type { Beacon, CohortState, QueuedUpdate, Round, Session, Signal, SignalStep } from './state.ts';
 import { allSteps } from './steps.ts';
 import { evolveSuccession, type SuccessionEvent } from './succession-evolve.ts';
+import { toldField } from './telling.ts';
 
 /**
  * The next state. The maps inside are changed in place, since a registry of 100,000 DIDs is not copied for every event:
@@ -123,6 +124,7 @@ function evolveSet(
             policy: state.advert.terms.policy,
             signatures: phase.signatures,
             challenge: event.challenge,
+            ...(event.told === undefined ? {} : { ready_told: event.told }),
             formed_at: event.at,
             registry: new Map(),
             leaves: [],
@@ -208,6 +210,8 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
       );
       return beacon;
     }
+    case 'members_told':
+      return membersTold(beacon, event);
     case 'round_requested':
       return { ...beacon, round_requested: true };
     case 'alarm_raised':
@@ -319,6 +323,18 @@ function setQueue(beacon: Beacon, did: string, queue: QueuedUpdate[]): void {
   else beacon.ready.delete(did);
 }
 
+function membersTold(beacon: Beacon, { what, told }: Pick_<'members_told'>): Beacon {
+  const count = beacon.participant_pubkeys.length;
+  if (what === 'ready') {
+    const { ready_told: _, ...rest } = beacon;
+    return told < count ? { ...rest, ready_told: told } : rest;
+  }
+  const { round } = beacon;
+  if (round?.stage.name !== 'nonces') throw new Error(`a request told while ${round?.stage.name}`);
+  const { told: _, ...stage } = round.stage;
+  return withRound(beacon, { ...round, stage: { ...stage, ...toldField(told, count) } });
+}
+
 type RoundEvent = Exclude<
   BeaconEvent,
   {
@@ -327,6 +343,7 @@ type RoundEvent = Exclude<
       | 'registration_refused'
       | 'did_registered'
       | 'update_queued'
+      | 'members_told'
       | 'round_requested'
       | 'alarm_raised'
       | 'alarm_cleared'
@@ -374,6 +391,7 @@ function evolveRound(beacon: Beacon, round: Round, event: RoundEvent): Beacon {
           name: 'nonces',
           deadline: event.deadline,
           remind_at: event.remind_at,
+          ...(event.told === undefined ? {} : { told: event.told }),
           session: {
             id: event.session_id,
             round: round.number,

@@ -27,6 +27,7 @@ import type { ChainView, Decision, Effect, Env } from './inputs.ts';
 import { endBlocker, nobodySigns } from './listing.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
 import { allSteps } from './steps.ts';
+import { requestsUpTo, toldField } from './telling.ts';
 
 export const CONFIRMATIONS_FINAL = 6;
 
@@ -268,8 +269,10 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
     agg_nonce: null,
     sigs: new Map(),
   };
+  const told = requestsUpTo(beacon, 0);
   const event: CohortEvent = {
     type: 'session_requested',
+    ...toldField(told, beacon.participant_pubkeys.length),
     session_id: id,
     attempt: round.attempt,
     frozen,
@@ -279,7 +282,7 @@ function freeze(state: CohortState, beacon: Beacon, round: Round, env: Env): Dec
   };
   return accept(
     [event, ...feeAlarm(beacon, estimate, fee.note)],
-    ...requestAuthorization(state, beacon, round, frozen, session, beacon.participant_pubkeys),
+    ...requestAuthorization(state, beacon, round, frozen, session, beacon.participant_pubkeys.slice(0, told)),
   );
 }
 

@@ -6,6 +6,7 @@ import type { CohortEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { beaconOf, setStatementOf } from './keys.ts';
 import type { CohortState, EnvelopeOf, Phase } from './state.ts';
+import { readyAtOnce, toldField } from './telling.ts';
 
 type Recruiting = Extract<Phase, { name: 'recruiting' }>;
 type Confirming = Extract<Phase, { name: 'confirming' }>;
@@ -99,9 +100,11 @@ export function advanceConfirming(state: CohortState, phase: Confirming, env: En
   const unheard = phase.participant_pubkeys.filter(key => !phase.signatures.has(key));
   if (unheard.length === 0) {
     const source = { ...phase, address: phase.beacon_address, challenge: env.entropy };
+    const count = phase.participant_pubkeys.length;
+    const told = readyAtOnce(count);
     return accept(
-      [{ type: 'cohort_formed', challenge: env.entropy }],
-      ...phase.participant_pubkeys.map(member => sendReady(state, source, member)),
+      [{ type: 'cohort_formed', challenge: env.entropy, ...toldField(told, count) }],
+      ...phase.participant_pubkeys.slice(0, told).map(member => sendReady(state, source, member)),
     );
   }
   if (env.now >= phase.deadline)
@@ -121,7 +124,7 @@ interface ReadySource {
   signatures: Map<string, string>;
 }
 
-function sendReady(state: CohortState, source: ReadySource, member: string): Effect {
+export function sendReady(state: CohortState, source: ReadySource, member: string): Effect {
   const { id: advert_id } = state.advert.terms;
   return {
     type: 'send',

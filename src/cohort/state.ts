@@ -74,6 +74,8 @@ export interface Beacon {
   /** Every member's signature over the set, by cohort key. */
   signatures: Map<string, string>;
   challenge: string;
+  /** Only so many members know as yet that the cohort stands; left out where all do. */
+  ready_told?: number;
   formed_at: number;
   registry: Map<string, Registration>;
   /** DIDs (indices where the tree is blinded) in the order in which they became leaves-to-be; a signal's leaves are a prefix of it. */
@@ -281,7 +283,8 @@ export type Stage =
       /** In the pull flow the question is what there is to announce; null where it is only who is there. */
       opportunity: Opportunity | null;
     }
-  | { name: 'nonces'; deadline: number; remind_at: number; session: Session }
+  /** `told`: only so many members have the request as yet; left out where all have it. */
+  | { name: 'nonces'; deadline: number; remind_at: number; session: Session; told?: number }
   | { name: 'signatures'; deadline: number; remind_at: number; session: Session }
   | { name: 'fallback'; deadline: number; remind_at: number; session: Session }
   /** The session is open and this attempt is over: another one later, or the chain. */

@@ -86,6 +86,8 @@ export interface Host {
   /** Sends every stored transaction that is not settled. */
   rebroadcast(): Promise<void>;
   env(cohort: string): Env;
+  /** Nothing is decided any more: what is looked at or checked meanwhile has nowhere to be stored. */
+  stop(): void;
 }
 
 const beaconOf = (state: CohortState | undefined): Beacon | null =>
@@ -95,6 +97,14 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 /** More steps than any cascade of one input has: beyond it the core is in a loop, which must not take the others along. */
 const MAX_STEPS = 200;
+/** What became of one input: `isPart` where more of the same follows, and others may be heard in between. */
+interface Stepped {
+  changed: boolean;
+  isPart: boolean;
+  drop: string | null;
+}
+const REST: Stepped = { changed: false, isPart: false, drop: null };
+
 /** Runs the cohorts: input → decide → one commit of everything → evolve → effects. Cohorts fail alone. */
 export function createHost(options: HostOptions): Host {
   const { store, mail, chain, eye, random, now, log, door, drops } = options;
@@ -122,6 +132,9 @@ export function createHost(options: HostOptions): Host {
     onStored: options.onStored,
     now,
   });
+  /** Cohorts that go on at the next turn of the event loop. */
+  const breathing = new Set<string>();
+  let isStopped = false;
   /** Texts from files that are being dealt with. */
   let underway = 0;
   /** Messages come in bursts, and one commit is enough for a burst. */
@@ -150,14 +163,14 @@ export function createHost(options: HostOptions): Host {
   const trees = options.trees && keepTrees(options.trees, { log, onReady: advance });
 
   /** Decides one input; everything that follows is stored in one transaction, and only then acted on. */
-  function step(cohort: string, input: Input, source: Source = {}): { changed: boolean; drop: string | null } {
+  function step(cohort: string, input: Input, source: Source = {}): Stepped {
     const state = states.get(cohort) ?? null;
     const at = now();
     const decision = decide(state, input, env(cohort));
-    if ('drop' in decision) return { changed: false, drop: decision.drop };
+    if ('drop' in decision) return { ...REST, drop: decision.drop };
     const events = [...decision.events];
     const passes = letters.isFleeting(state, decision.effects, events);
-    if (passes && !intake.isWorthAnswer(cohort, decision.effects[0]!)) return { changed: false, drop: null };
+    if (passes && !intake.isWorthAnswer(cohort, decision.effects[0]!)) return REST;
     const effects = decision.effects.filter(effect => effect.type !== 'build_tree');
     for (const effect of decision.effects) if (effect.type === 'build_tree') trees?.build(cohort, effect.job);
     if (events.some(event => event.type === 'session_requested')) trees?.forget(cohort);
@@ -186,7 +199,7 @@ export function createHost(options: HostOptions): Host {
     if (next) adopt(cohort, next);
     for (const event of events)
       log('debug', event.type, { cohort, ...('reason' in event ? { reason: event.reason } : {}) });
-    return { changed: events.length > 0, drop: null };
+    return { changed: events.length > 0, isPart: events.some(event => 'told' in event), drop: null };
   }
 
   /** Repeats what is due until nothing is: every step is a commit of its own, so a crash between two loses nothing. */
@@ -197,17 +210,20 @@ export function createHost(options: HostOptions): Host {
       startChecks(cohort);
       return;
     }
-    for (let i = 0; i < MAX_STEPS; i++)
-      if (!step(cohort, { type: 'advance' }).changed) {
+    for (let i = 0; i < MAX_STEPS; i++) {
+      const { changed, isPart } = step(cohort, { type: 'advance' });
+      if (isPart) afterBreath(cohort);
+      if (isPart || !changed) {
         startChecks(cohort);
         return;
       }
+    }
     throw new Error(`cohort ${cohort} does not come to rest`);
   }
 
   /** One cohort's fault stops that cohort only: it is reported, and left as its log has it. */
   function guarded(cohort: string, run: () => void): void {
-    if (failed.has(cohort)) return;
+    if (isStopped || failed.has(cohort)) return;
     try {
       run();
     } catch (error) {
@@ -233,6 +249,20 @@ export function createHost(options: HostOptions): Host {
     });
     if (!isDelivering) journal.flush();
     return failed.has(cohort) ? 'the cohort is stopped: see the log' : drop;
+  }
+
+  /** More of the same is due: whoever waits to be heard comes first. */
+  function afterBreath(cohort: string): void {
+    if (breathing.has(cohort)) return;
+    breathing.add(cohort);
+    setImmediate(() => {
+      breathing.delete(cohort);
+      try {
+        advance(cohort);
+      } catch (error) {
+        log('error', 'a step could not be stored', { cohort, error: messageOf(error) });
+      }
+    });
   }
 
   /** Something that an advance waited for is there. */
@@ -342,6 +372,9 @@ export function createHost(options: HostOptions): Host {
       for (const id of eventIds) store.outbox.settle(id, BY_HAND, 'done');
     },
     env,
+    stop() {
+      isStopped = true;
+    },
     tick() {
       door.pump();
       for (const { cohort, input } of formedSuccessors([...states.values()])) feed(cohort, input);

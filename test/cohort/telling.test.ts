@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { type CohortState, decide, evolve } from '../../src/cohort/index.ts';
+import { readyAtOnce, requestsUpTo } from '../../src/cohort/telling.ts';
+import { type Cohort, deliver, formed, fund, register, sentOf, update } from './driver.ts';
+import { addService, drawHex, updateOf } from './members.ts';
+
+const COUNT = 66;
+
+/** The state after the first so many events of the log, as a process that died there has it when it starts again. */
+const foldedUpTo = (cohort: Cohort, events: number): CohortState =>
+  (JSON.parse(JSON.stringify(cohort.log.slice(0, events))) as typeof cohort.log).reduce<CohortState | null>(
+    evolve,
+    null,
+  )!;
+
+describe('a large cohort', () => {
+  test('learns in steps that it stands, and what to sign; each member once, and after a crash between two steps too', async () => {
+    const cohort = formed(
+      { cohort_size: { min: 2, max: COUNT } },
+      Array.from({ length: COUNT }, (_, i) => `m${i}`),
+    );
+    const keys = cohort.beacon.participant_pubkeys;
+    const transports = keys.map(key => cohort.members.find(({ pk }) => pk === key)!.transport);
+    const told = (type: 'cohort_ready' | 'authorize_beacon_signal_request'): string[] =>
+      sentOf({ effects: cohort.sent }, type).map(({ to }) => to);
+    expect(told('cohort_ready')).toEqual(transports);
+    expect(cohort.beacon.ready_told).toBeUndefined();
+
+    fund(cohort);
+    const [first] = cohort.members;
+    const controller = register(cohort, first!, 'did of the first');
+    cohort.tell(first!, update(cohort, first!, controller.did, await updateOf(controller, addService('large'))));
+    deliver(cohort);
+    cohort.mine(6);
+    deliver(cohort);
+    expect(cohort.beacon.signals[0]?.seen.status).toBe('final');
+    expect(told('authorize_beacon_signal_request')).toEqual(transports);
+
+    const steps = cohort.log.flatMap((event, i) =>
+      'told' in event ? [{ type: event.type, told: event.told, next: i + 1 }] : [],
+    );
+    expect(steps.map(({ type, told }) => [type, told])).toEqual([
+      ['cohort_formed', 60],
+      ['members_told', 66],
+      ['session_requested', 32],
+      ['members_told', 64],
+      ['members_told', 66],
+    ]);
+    const env = { now: cohort.now, entropy: drawHex('restart'), chain: null };
+    const rest = steps.map(({ next }) => {
+      const decision = decide(foldedUpTo(cohort, next), { type: 'advance' }, env);
+      if ('drop' in decision) throw new Error(decision.drop);
+      const ready = sentOf(decision, 'cohort_ready').map(({ to }) => to);
+      const requests = sentOf(decision, 'authorize_beacon_signal_request').map(({ to }) => to);
+      return { ready, requests };
+    });
+    expect(rest).toEqual([
+      { ready: transports.slice(60), requests: [] },
+      { ready: [], requests: [] },
+      { ready: [], requests: transports.slice(32, 64) },
+      { ready: [], requests: transports.slice(64) },
+      { ready: [], requests: [] },
+    ]);
+  }, 240_000);
+
+  test('is told in fewer at once the more there is to tell: a member at least, and a small cohort in one step', () => {
+    expect([3, 63, 64, 1_000, 100_000].map(readyAtOnce)).toEqual([1_333, 63, 62, 4, 1]);
+    const held = (...dids: number[]) => ({
+      participant_pubkeys: dids.map((_, i) => `m${i}`),
+      held: new Map(dids.map((count, i) => [`m${i}`, count])),
+    });
+    const upTo = (dids: number[], from: number): number => requestsUpTo(held(...dids) as never, from);
+    expect(upTo([1, 1, 1], 0)).toBe(3);
+    expect(upTo([500, 500, 500], 1)).toBe(2);
+    expect(upTo([60, 4, 1, 1], 0)).toBe(2);
+    expect(upTo(Array(40).fill(0), 0)).toBe(32);
+    expect(upTo(Array(40).fill(0), 32)).toBe(40);
+  });
+});
