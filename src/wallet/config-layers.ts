@@ -14,6 +14,7 @@ export const KEYS = [
   'chain.password_file',
   'chain.wallet',
   'cas.kubo_url',
+  'state.on_relays',
 ] as const;
 
 export type Key = (typeof KEYS)[number];
@@ -92,7 +93,7 @@ const FLAG_WORDS: Readonly<Record<string, boolean>> = { true: true, '1': true, f
 
 function fromText(key: Key, text: string): unknown {
   if (key === 'relays') return text.split(/[\s,]+/).filter(part => part !== '');
-  if (key === 'mainnet' || key === 'by_hand') return FLAG_WORDS[text] ?? text;
+  if (key === 'mainnet' || key === 'by_hand' || key === 'state.on_relays') return FLAG_WORDS[text] ?? text;
   return text;
 }
 
@@ -136,6 +137,7 @@ const FLAG_NAMES: Readonly<Record<Key, string>> = {
   'chain.password_file': '--password-file',
   'chain.wallet': 'the node wallet',
   'cas.kubo_url': 'the content store',
+  'state.on_relays': 'the state on relays',
 };
 
 /** The settings of the command line. Naming both chain backends is a problem. */

@@ -38,6 +38,8 @@ export interface WalletConfig {
   chain: ChainConfig | null;
   /** RPC address of the IPFS node (Kubo) that updates are published to when asked; null: nowhere. */
   kubo_url: string | null;
+  /** Whether the wallet saves its state on its relays. */
+  state_on_relays: boolean;
   log_level: (typeof LOG_LEVELS)[number];
 }
 
@@ -90,12 +92,12 @@ export function walletConfig(home: string, text: string, sources: Sources): Wall
   const settings = mergeLayers([file.layer, ...layers]);
   const found = [...file.problems, ...problems];
   const network = read(settings, found, 'network', schemas.network);
-  const mainnet = read(settings, found, 'mainnet', schemas.mainnet) ?? false;
+  const mainnet = read(settings, found, 'mainnet', schemas.flag) ?? false;
   if (network === undefined && !settings.has('network'))
     found.push({ key: 'network', text: `missing; one of ${NETWORKS.join(', ')}` });
   if (network === 'bitcoin' && !mainnet)
     found.push({ key: 'mainnet', text: 'this is real money: network bitcoin needs mainnet = true (--mainnet)' });
-  const byHand = read(settings, found, 'by_hand', schemas.by_hand) ?? false;
+  const byHand = read(settings, found, 'by_hand', schemas.flag) ?? false;
   if (byHand && !settings.has('relays')) settings.set('relays', { value: [], from: 'by_hand', base: home });
   const relays = read(settings, found, 'relays', byHand ? schemas.anyRelays : schemas.relays);
   if (!settings.has('relays'))
@@ -103,8 +105,12 @@ export function walletConfig(home: string, text: string, sources: Sources): Wall
   const log_level = read(settings, found, 'log_level', schemas.log_level) ?? 'warn';
   const chain = readChain(settings, found);
   const kubo_url = read(settings, found, 'cas.kubo_url', schemas.url) ?? null;
+  const state_on_relays = read(settings, found, 'state.on_relays', schemas.flag) ?? false;
+  if (state_on_relays && relays?.length === 0)
+    found.push({ key: 'state.on_relays', text: 'there is no relay in relays that could hold the state' });
   if (found.length > 0 || network === undefined || relays === undefined) throw new WalletConfigError(found);
-  return { home, network, relays: [...new Set(relays.map(normalizeRelayUrl))], chain, kubo_url, log_level };
+  const distinct = [...new Set(relays.map(normalizeRelayUrl))];
+  return { home, network, relays: distinct, chain, kubo_url, state_on_relays, log_level };
 }
 
 /** The chain that flags and environment alone name, without any wallet; null if they name none. Throws WalletConfigError. */
@@ -150,10 +156,9 @@ const relays = z.array(z.string(RELAYS).refine(isRelay, RELAYS), RELAYS);
 
 const schemas = {
   network: z.enum(NETWORKS, `one of ${NETWORKS.join(', ')}`),
-  mainnet: z.boolean('true or false'),
+  flag: z.boolean('true or false'),
   relays: relays.min(1, RELAYS),
   anyRelays: relays,
-  by_hand: z.boolean('true or false'),
   log_level: z.enum(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')}`),
   backend: z.enum(['bitcoind', 'esplora'], 'one of bitcoind, esplora'),
   url: z.string('an http(s) address').refine(isWeb, 'an http:// or https:// address, without credentials'),

@@ -48,13 +48,22 @@ async function openHere(
   config: WalletConfig,
   passphrase: string | undefined,
 ): Promise<Here> {
-  const { home, network, relays } = config;
+  const { home, network, relays, state_on_relays: stateOnRelays } = config;
   const chain = config.chain === null ? null : openChain(config.chain);
   const log = invocation.log(config.log_level);
   let close = async (): Promise<void> => chain?.close();
   try {
     const content = config.kubo_url === null ? {} : { content: kuboStore({ url: config.kubo_url }) };
-    const wallet = await invocation.openWallet({ home, network, relays, chain, log, passphrase, ...content });
+    const wallet = await invocation.openWallet({
+      home,
+      network,
+      relays,
+      chain,
+      log,
+      passphrase,
+      stateOnRelays,
+      ...content,
+    });
     // The wallet closes its view of the chain with itself.
     close = () => wallet.stop();
     if (chain !== null) await requireRightChain(chain, network, log);

@@ -1,7 +1,22 @@
-import type { ByHandApi, CompanionApi, PublishApi, RestoreApi, SingletonApi, WalletApi } from '../api.ts';
+import type {
+  ByHandApi,
+  CompanionApi,
+  PublishApi,
+  RestoreApi,
+  SavedApi,
+  SingletonApi,
+  WalletApi,
+} from '../api.ts';
 import type { SuccessionApi } from '../succession-api.ts';
 
-type Api = WalletApi & SingletonApi & ByHandApi & RestoreApi & PublishApi & SuccessionApi & CompanionApi;
+type Api = WalletApi &
+  SingletonApi &
+  ByHandApi &
+  RestoreApi &
+  PublishApi &
+  SavedApi &
+  SuccessionApi &
+  CompanionApi;
 
 type Asked<F> = F extends (...parameters: infer P) => infer R ? (...parameters: P) => Promise<Awaited<R>> : never;
 
@@ -37,6 +52,9 @@ export const localPort = (wallet: Api): WalletPort => ({
   companionWithdraw: request => wallet.companionWithdraw(request),
   companionRevoke: () => wallet.companionRevoke(),
   companionLost: () => wallet.companionLost(),
+  savedState: () => wallet.savedState(),
+  saveState: request => wallet.saveState(request),
+  forgetState: () => wallet.forgetState(),
   trustCopy: () => wallet.trustCopy(),
   status: async () => wallet.status(),
   compose: request => wallet.compose(request),

@@ -78,6 +78,7 @@ const restoreRequest = z
     name: text,
     index: z.int().min(0),
     scan: z.boolean(),
+    fromRelays: z.boolean(),
   })
   .partial();
 const companionOpenRequest = z.strictObject({ expiresIn: z.int().min(1).optional() });
@@ -88,6 +89,7 @@ const companionPolicyRequest = z.strictObject({
 });
 const companionJoinRequest = z.strictObject({ advert });
 const companionWithdrawRequest = z.strictObject({ did: text, announcement: text.optional() });
+const saveRequest = z.strictObject({ takeOver: z.boolean().optional() });
 const announceRequest = z.strictObject({ did: text, announcement: text.optional(), ...viaSingleton });
 const composeRequest = z.strictObject({
   form: z.enum(['encrypted', 'plain']),
@@ -185,6 +187,9 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
     companionWithdraw: async params => port.companionWithdraw(defined(take(companionWithdrawRequest, params))),
     companionRevoke: async () => port.companionRevoke(),
     companionLost: async () => port.companionLost(),
+    savedState: async () => port.savedState(),
+    saveState: async params => port.saveState(defined(take(saveRequest, params))),
+    forgetState: async () => port.forgetState(),
     trustCopy: () => told(() => port.trustCopy()),
     status: async () => port.status(),
     compose: async params => port.compose(defined(take(composeRequest, params))),

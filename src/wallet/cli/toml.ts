@@ -3,6 +3,8 @@ export interface NewConfig {
   network: string;
   mainnet: boolean;
   relays: readonly string[];
+  /** Whether the wallet saves its state there. */
+  stateOnRelays: boolean;
   chain: {
     backend: string;
     url: string;
@@ -17,7 +19,7 @@ export interface NewConfig {
 const quoted = (text: string): string => JSON.stringify(text).replaceAll('\u007f', '\\u007f');
 
 /** The text of a new wallet.toml. It holds no secret: the password of a node stays in a file of its own. */
-export function tomlOf({ network, mainnet, relays, chain }: NewConfig): string {
+export function tomlOf({ network, mainnet, relays, stateOnRelays, chain }: NewConfig): string {
   const settings = Object.entries(chain).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return [
     '# A wallet for did:btcr2 identifiers. Each setting can be overridden by BTCR2_WALLET_<KEY> in the environment,',
@@ -39,6 +41,11 @@ export function tomlOf({ network, mainnet, relays, chain }: NewConfig): string {
     "# The wallet's own view of the chain. It checks every outpoint, depth and confirmation by it.",
     '[chain]',
     ...settings.map(([key, value]) => `${key} = ${quoted(value)}`),
+    '',
+    '# Saves what the words of the seed do not restore on the relays above, encrypted to a key of the seed. They see how much',
+    '# it is, and when it changes; see btcr2-wallet state.',
+    `${stateOnRelays ? '' : '# '}[state]`,
+    `${stateOnRelays ? '' : '# '}on_relays = true`,
     '',
     '# Where `btcr2-wallet publish` puts updates: the RPC address of an IPFS node (Kubo). Nothing is published unasked.',
     '# [cas]',

@@ -26,6 +26,18 @@ export interface Finding {
   missing: number;
 }
 
+/** For people. */
+export const HOLDS: Readonly<Record<Finding['holds'], string>> = {
+  newest: 'holds all of it',
+  incomplete: 'holds it with pieces missing',
+  older: 'shows an older one',
+  newer: 'shows a newer one, of which no relay holds every piece',
+  other: 'shows one by another wallet of these words',
+  unreadable: 'shows something that cannot be read',
+  nothing: 'holds nothing',
+  silent: 'does not answer',
+};
+
 export interface Chosen {
   manifest: Manifest;
   texts: string[];

@@ -16,7 +16,7 @@ import type { WalletStore } from '../../store/wallet-store.ts';
 import { WalletError } from '../api.ts';
 import type { WalletState } from '../state.ts';
 import type { SavedView } from './api.ts';
-import { choose, type Finding, type Shown } from './choose.ts';
+import { choose, type Finding, HOLDS, type Shown } from './choose.ts';
 import { deliver, discard, isBy, sealer } from './delivering.ts';
 import { type Kept, keep, nothingKept, readKept } from './kept.ts';
 import { type Manifest, manifestText, type Stop, stopOf, type Writing } from './manifest.ts';
@@ -332,18 +332,6 @@ const holdersOf = ({ relays, counter }: Pick<SavedView, 'relays' | 'counter'>): 
 
 const told = (findings: readonly Finding[]): string =>
   findings.map(({ relay, holds }) => `${relay} ${HOLDS[holds]}`).join('; ');
-
-/** For people. */
-export const HOLDS: Readonly<Record<Finding['holds'], string>> = {
-  newest: 'holds all of it',
-  incomplete: 'holds it with pieces missing',
-  older: 'shows an older one',
-  newer: 'shows a newer one, of which no relay holds every piece',
-  other: 'shows one by another wallet of these words',
-  unreadable: 'shows something that cannot be read',
-  nothing: 'holds nothing',
-  silent: 'does not answer',
-};
 
 function textOf({ why, counter }: Stop): string {
   const what =

@@ -47,6 +47,7 @@ test('a file alone', () => {
       wallet: 'mine',
     },
     kubo_url: null,
+    state_on_relays: false,
     log_level: 'warn',
   });
 });

@@ -26,6 +26,7 @@ test('its files are what the wallet reads', async () => {
     relays: ['ws://127.0.0.1:9', 'wss://relay.example.org'],
     chain: { backend: 'esplora', url: 'http://127.0.0.1:9' },
     kubo_url: null,
+    state_on_relays: false,
     log_level: 'warn',
   });
   const random = (length: number) => new Uint8Array(length).fill(1);

@@ -24,6 +24,9 @@ import { resolve } from './resolve.ts';
 import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { sidecar } from './sidecar.ts';
+import { state } from './state.ts';
+import { stateForget } from './state-forget.ts';
+import { statePush } from './state-push.ts';
 import { status } from './status.ts';
 import { succession } from './succession.ts';
 import { trustCopy } from './trust-copy.ts';
@@ -60,4 +63,7 @@ export const COMMANDS: readonly Command[] = [
   evidenceVerify,
   recovery,
   restore,
+  state,
+  statePush,
+  stateForget,
 ];

@@ -28,6 +28,10 @@ export const init: Command = {
     'keys and the nonces of private trees again on this network, by init --restore. They never make a cohort key: a second',
     'device with one could sign beside the first. What else a restored wallet needs is in `btcr2-wallet recovery`.',
     '',
+    'With --state-on-relays the rest (DIDs, updates, proofs, memberships) is saved on the relays by itself, so that the words',
+    'alone restore the wallet. The relays cannot read it; they see how much it is, and when it changes. It is not the default:',
+    'what was published once cannot be taken back for sure. Without it, keep what `btcr2-wallet recovery` writes.',
+    '',
     'With --lock, or a passphrase given by --passphrase-file, BTCR2_WALLET_PASSPHRASE_FILE or BTCR2_WALLET_PASSPHRASE, the',
     'keys are locked; see btcr2-wallet passwd --help. Without, keys.json is plain text that only its owner can read (0600).',
   ].join('\n'),
@@ -43,6 +47,10 @@ export const init: Command = {
       type: 'string',
       value: 'N',
       help: 'with --restore: keys of each kind to put back (20), no fewer than were made',
+    },
+    'state-on-relays': {
+      type: 'boolean',
+      help: 'save what the words do not restore on the relays, encrypted to a key of the seed',
     },
     lock: { type: 'boolean', help: 'ask for a passphrase that locks the keys' },
     ...CHAIN,
@@ -62,6 +70,13 @@ export const init: Command = {
       throw new UsageError('--by-hand is for a wallet without relays: without --relay', 'init');
     if ((bitcoind === undefined) === (esplora === undefined))
       throw new UsageError('init needs one of --bitcoind and --esplora', 'init');
+    const stateOnRelays = isSet(invocation, 'state-on-relays');
+    if (stateOnRelays && !isSet(invocation, 'seed') && !isSet(invocation, 'restore'))
+      throw new UsageError(
+        '--state-on-relays needs --seed or --restore: only the words of a seed open it again',
+        'init',
+      );
+    if (stateOnRelays && byHand) throw new UsageError('--state-on-relays needs relays: without --by-hand', 'init');
     const file = (name: string): string | undefined => {
       const path = textFlag(invocation, name);
       return path === undefined ? undefined : resolve(io.cwd, path);
@@ -70,6 +85,7 @@ export const init: Command = {
       network,
       mainnet: isSet(invocation, 'mainnet'),
       relays,
+      stateOnRelays,
       chain: {
         backend: bitcoind === undefined ? 'esplora' : 'bitcoind',
         url: bitcoind ?? esplora!,
@@ -113,7 +129,12 @@ export const init: Command = {
     if (shown !== null)
       hint(invocation, 'write these words down: they are shown this once, and whoever has them has the keys');
     if (passphrase === undefined) hint(invocation, 'keys.json is plain text; to lock it: btcr2-wallet passwd');
-    if (seed !== null && !seed.isNew) hint(invocation, 'next: btcr2-wallet restore --recovery FILE');
+    if (seed !== null && !seed.isNew) hint(invocation, 'next: btcr2-wallet restore --from-relays, or --recovery FILE');
+    if (seed?.isNew && !stateOnRelays)
+      hint(
+        invocation,
+        'the words make keys, not what they are used for: keep what btcr2-wallet recovery writes, or set state.on_relays',
+      );
     hint(
       invocation,
       byHand ? 'next: btcr2-wallet join FILE, with an advert in a file or a string' : 'next: btcr2-wallet discover',

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { plural, safeText } from '../../../operator/terminal.ts';
 import type { Restored, RestoreRequest } from '../../api.ts';
+import { HOLDS } from '../../saved/choose.ts';
 import {
   type Command,
   EXIT,
@@ -20,7 +21,8 @@ export const restore: Command = {
   arguments: [],
   summary: 'put DIDs back into a wallet whose keys were made again from a seed',
   details: [
-    'With a recovery file (btcr2-wallet recovery) the wallet also fetches all proofs from the aggregators, makes the nonces',
+    'With --from-relays the words are enough, for a wallet that saved its state on relays (state.on_relays): give the relays that',
+    'it used. With a recovery file (btcr2-wallet recovery) the wallet fetches all proofs from the aggregators, makes the nonces',
     'of private trees again, and checks the whole against the chain. Without one: --sidecar for one DID, --did for a k',
     'identifier, --index for that of key N of the seed, or --scan for all that the chain shows.',
     '',
@@ -28,6 +30,7 @@ export const restore: Command = {
     'update of a restored DID asks for --after-restore: only its owner can know whether the lost wallet had signed another.',
   ].join('\n'),
   options: {
+    'from-relays': { type: 'boolean', help: 'what the lost wallet saved on these relays' },
     recovery: { type: 'string', value: 'FILE', help: 'what btcr2-wallet recovery wrote' },
     sidecar: { type: 'string', value: 'FILE', help: 'sidecar data of one DID' },
     did: { type: 'string', value: 'DID', help: 'a k identifier; needed beside its sidecar' },
@@ -56,11 +59,15 @@ function requestOf(invocation: Invocation): RestoreRequest {
   const name = textFlag(invocation, 'name');
   const index = numberFlag(invocation, 'index', 0);
   const scan = isSet(invocation, 'scan');
+  const fromRelays = isSet(invocation, 'from-relays');
   const isFile = textFlag(invocation, 'recovery') !== undefined;
   const isDid = textFlag(invocation, 'sidecar') !== undefined || did !== undefined;
-  if ([isFile, isDid, index !== undefined, scan].filter(Boolean).length !== 1)
-    throw new UsageError('restore needs one of --recovery, --sidecar (or --did), --index and --scan', 'restore');
-  if (name !== undefined && (isFile || scan)) throw new UsageError('--name is for one DID', 'restore');
+  if ([fromRelays, isFile, isDid, index !== undefined, scan].filter(Boolean).length !== 1)
+    throw new UsageError(
+      'restore needs one of --from-relays, --recovery, --sidecar (or --did), --index and --scan',
+      'restore',
+    );
+  if (name !== undefined && (fromRelays || isFile || scan)) throw new UsageError('--name is for one DID', 'restore');
   const [recovery, sidecar] = [json('recovery'), json('sidecar')];
   return {
     ...(recovery === undefined ? {} : { recovery }),
@@ -69,15 +76,17 @@ function requestOf(invocation: Invocation): RestoreRequest {
     ...(name === undefined ? {} : { name }),
     ...(index === undefined ? {} : { index }),
     ...(scan ? { scan } : {}),
+    ...(fromRelays ? { fromRelays } : {}),
   };
 }
 
-function report({ dids, cohorts, can, cannot }: Restored): string[] {
+function report({ dids, cohorts, can, cannot, saved }: Restored): string[] {
   const said = dids.map(({ did, version, deactivated, missing_proofs, text }) => {
     const state = version === null ? safeText(text ?? '') : `version ${version}${deactivated ? ', deactivated' : ''}`;
     return `${did}: ${state}${missing_proofs > 0 ? `, ${plural(missing_proofs, 'proof')} missing` : ''}`;
   });
   return [
+    ...(saved ? savedLines(saved) : []),
     ...(dids.length === 0 ? ['nothing was found'] : said),
     ...cohorts.map(
       ({ advert_id, beacon_address }) => `cohort ${safeText(advert_id)}, ${beacon_address}: for its proofs`,
@@ -87,5 +96,20 @@ function report({ dids, cohorts, can, cannot }: Restored): string[] {
     ...can.map(line => `  ${line}`),
     'It cannot',
     ...cannot.map(line => `  ${line}`),
+  ];
+}
+
+/** The newest of what relays show is all that can be known: a later one may be on a relay that was not asked. */
+function savedLines({ counter, made_at, follows, relays }: NonNullable<Restored['saved']>): string[] {
+  return [
+    `state ${counter} of ${new Date(made_at * 1_000).toISOString()}`,
+    ...relays.map(({ relay, holds, missing }) => {
+      const pieces = missing > 0 ? ` (${plural(missing, 'piece')})` : '';
+      return `  ${relay} ${HOLDS[holds]}${pieces}`;
+    }),
+    ...(follows
+      ? []
+      : ['Not all of it could be put back, so this wallet saves nothing over it: see btcr2-wallet state push --help']),
+    '',
   ];
 }

@@ -77,6 +77,7 @@ function statusText(
       ...(now.companion === null || (now.companion.role === 'owner' && now.companion.phase === 'ended')
         ? []
         : companionRows(now.companion, reader)),
+      ['state on relays', savedText(now.saved)],
       ['chain', `${chain.kind}${chain.height === null ? '' : `, block ${thousands(chain.height)}`}`],
     ],
     paint,
@@ -88,6 +89,18 @@ function statusText(
     ...(dids.length === 0 ? [] : [didTable(dids, names, reader)]),
   ];
   return parts.join('\n');
+}
+
+/** Nothing for a wallet that saves nothing there. */
+function savedText(saved: WalletStatus['saved']): Cell | null {
+  if (!saved || (!saved.on && saved.counter === 0)) return null;
+  if (saved.stopped) return { text: safeText(saved.stopped.text), style: 'red' };
+  if (saved.forgotten) return 'deleted; nothing is saved before btcr2-wallet state push';
+  const { counter, relays, needed } = saved;
+  const holding = relays.filter(relay => relay.counter === counter && counter > 0).length;
+  return saved.saved
+    ? { text: `saved (${counter}) on ${plural(holding, 'relay')}`, style: 'green' }
+    : { text: `not saved: ${holding} of ${needed} relays hold state ${counter}, or it changed since`, style: 'yellow' };
 }
 
 /** Only what is not as it should be. */
