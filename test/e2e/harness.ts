@@ -7,7 +7,7 @@ import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import type { Log } from '../../src/nostr/index.ts';
 import type { AdvertTerms } from '../../src/operator/api.ts';
 import type { Regtest } from '../../src/testing/regtest.ts';
-import { openWallet, type Wallet } from '../../src/wallet/client.ts';
+import { openWallet, type Wallet, type WalletOptions } from '../../src/wallet/client.ts';
 import { PLAIN_FORM } from '../terms.ts';
 
 export const terms: AdvertTerms = {
@@ -77,7 +77,11 @@ export const startAggregator = (
   over?: Partial<AdvertTerms>,
 ): Promise<Daemon> => startDaemon(configOf(world, over), { log: log('aggregator') });
 
-export async function startWallet(world: Pick<World, 'dir' | 'node' | 'relays'>, name: string): Promise<Wallet> {
+export async function startWallet(
+  world: Pick<World, 'dir' | 'node' | 'relays'>,
+  name: string,
+  options: Partial<WalletOptions> = {},
+): Promise<Wallet> {
   const wallet = await openWallet({
     home: join(world.dir, name),
     network: 'regtest',
@@ -85,6 +89,7 @@ export async function startWallet(world: Pick<World, 'dir' | 'node' | 'relays'>,
     chain: world.node.chain(`${name}-${world.dir.slice(-6)}`),
     log: log(name),
     pollMs: 100,
+    ...options,
   });
   wallet.start();
   return wallet;
