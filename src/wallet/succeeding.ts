@@ -1,4 +1,4 @@
-import { listsBeacon } from '../cohort/index.ts';
+import { listsBeacon } from '../cohort/listing.ts';
 import { applyUpdate, type DidDocument } from '../did/index.ts';
 import type { Advert } from '../nostr/advert.ts';
 import type { Eye } from '../shell/eye.ts';
