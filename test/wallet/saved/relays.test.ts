@@ -84,6 +84,21 @@ describe('a state on two relays', () => {
     expect((await readAnew([two])).lines).toEqual(lines(state()));
   });
 
+  // fault 44
+  test('goes on after a crash between two pieces: with the same counter, and no relay was left with half of it', async () => {
+    const ada = device([one, two], state);
+    await ada.saver.save();
+    change();
+    for (const relay of [one, two]) relay.faults.reject = 'error: not now';
+    await expect(ada.saver.save()).rejects.toMatchObject({ code: 'timeout' });
+    for (const relay of [one, two]) relay.faults.reject = null;
+    expect(await readAnew([one, two])).toMatchObject({ counter: 1, holds: ['newest', 'newest'] });
+    const again = device([one, two], state, { store: ada.store });
+    expect(again.saver.due()).toBe('save');
+    expect(await again.saver.save()).toMatchObject({ saved: true, counter: 2, stopped: null });
+    expect(await readAnew([one, two])).toMatchObject({ counter: 2, lines: lines(state()) });
+  });
+
   // fault 39
   test('is not taken for saved on a relay that says OK and stores nothing', async () => {
     const ada = device([one, two], state);
