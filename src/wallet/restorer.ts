@@ -61,7 +61,7 @@ const CAN = [
 ];
 const CANNOT = [
   'sign a round of an old cohort: its cohort key was random, in one place, and nothing makes it again; that beacon can never signal again, so tell its other members',
-  'know what the lost wallet signed after the file was made: an update of a restored DID asks for a word about it first',
+  'know what the lost wallet signed after the file, or the state on relays, was made: an update of a restored DID asks for a word about it first',
 ];
 
 /** Puts a wallet back whose keys were made from a seed. */

@@ -129,12 +129,13 @@ export interface Connected {
 
 /**
  * Does something with the wallet: over the socket of the process that holds it, else by opening it here for as long as
- * that takes. `online` connects it to its relays. Throws what `use` throws, Refused `interrupted` on a signal, and
+ * that takes. `online` connects it to its relays; `to_save` only a wallet that saves its state there.
+ * Throws what `use` throws, Refused `interrupted` on a signal, and
  * StoreLocked where another command has the wallet open.
  */
 export async function withWallet<T>(
   invocation: Invocation,
-  { online }: { online: boolean },
+  { online }: { online: boolean | 'to_save' },
   use: (connected: Connected) => Promise<T>,
 ): Promise<T> {
   const { signal } = invocation.io;
@@ -148,7 +149,7 @@ export async function withWallet<T>(
   }
   const { wallet, close } = opened;
   try {
-    if (online) wallet.start();
+    if (online === true || (online === 'to_save' && config.state_on_relays)) wallet.start();
     const using = use({ port: localPort(wallet), config, isRunning: false });
     return await untilTold(signal, Promise.race([using, wallet.failed]));
   } finally {

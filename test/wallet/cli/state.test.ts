@@ -118,13 +118,28 @@ test.each([
   [null, null],
   [view({ on: false, counter: 0 }), null],
   [view(), 'saved (7) on 2 relays'],
-  [view({ saved: false }), 'not saved'],
+  [view({ saved: false }), 'not saved yet: it changed'],
+  [view({ saved: false, relays: [{ url: ONE, counter: 7 }] }), 'not saved yet: 1 of 2 relays hold it'],
+  [view({ saved: false, counter: 0 }), 'not saved yet'],
   [view({ saved: false, forgotten: true }), 'deleted'],
   [view({ stopped: { why: 'old_copy', writer: 'aa', counter: 9, text } }), text],
 ])('status with %j', async (saved, line) => {
   const { out } = await cli(at('status'), { wallet: fakeWallet({ status: () => statusOf({ saved }) }) });
   if (line === null) expect(out).not.toContain('state on relays');
   else expect(out).toMatch(new RegExp(`state on relays.*${line.replace(/[()]/g, '\\$&')}`));
+});
+
+test('did create connects a wallet that saves its state, and says so', async () => {
+  const made = async () => ({ did: DID_ONE, document: { id: DID_ONE } }) as never;
+  const creating = (over: Partial<SavedView>) =>
+    fakeWallet({ createDid: made, status: () => statusOf({ seeded: true, saved: view(over) }) });
+  const env = { BTCR2_WALLET_STATE_ON_RELAYS: 'true' };
+  const saving = creating({});
+  expect((await cli(at('did', 'create'), { wallet: saving, env })).err).toContain('it is saved on relays');
+  expect(saving.calls.map(([name]) => name)).toContain('start');
+  const other = creating({ on: false });
+  expect((await cli(at('did', 'create'), { wallet: other })).err).toContain('btcr2-wallet recovery');
+  expect(other.calls.map(([name]) => name)).not.toContain('start');
 });
 
 describe('init', () => {

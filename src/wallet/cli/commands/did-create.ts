@@ -26,8 +26,8 @@ export const didCreate: Command = {
   },
   async run(invocation) {
     const choice = choiceOf(invocation);
-    return withWallet(invocation, { online: false }, async ({ port }) => {
-      const { cohorts, dids, seeded } = await port.status();
+    return withWallet(invocation, { online: 'to_save' }, async ({ port }) => {
+      const { cohorts, dids, seeded, saved } = await port.status();
       refuseTaken(choice.name, dids);
       const cohort = choice.cohort === undefined ? undefined : findCohort(choice.cohort, cohorts);
       const made = await waiting(
@@ -42,7 +42,7 @@ export const didCreate: Command = {
       );
       if (invocation.json) writeJson(invocation, { ...made, name: choice.name ?? null });
       else writeLines(invocation, [made.did]);
-      for (const line of backupHints(choice.kind, seeded)) hint(invocation, line);
+      for (const line of backupHints(choice.kind, seeded, saved?.on ?? false)) hint(invocation, line);
       hint(invocation, nextStep(choice.name ?? made.did, cohort));
       return EXIT.ok;
     });
@@ -50,7 +50,8 @@ export const didCreate: Command = {
 };
 
 /** What would be lost with this wallet: with a seed another thing than without. */
-function backupHints(kind: 'x' | 'k', seeded: boolean): string[] {
+function backupHints(kind: 'x' | 'k', seeded: boolean, isSaved: boolean): string[] {
+  if (seeded && isSaved) return ['it is saved on relays, as soon as btcr2-wallet status says so'];
   if (!seeded) return ['back up keys.json: the key of this DID is nowhere else'];
   return kind === 'k'
     ? ['the words of the seed make this DID again; its updates need: btcr2-wallet recovery --out FILE']

@@ -98,9 +98,9 @@ function savedText(saved: WalletStatus['saved']): Cell | null {
   if (saved.forgotten) return 'deleted; nothing is saved before btcr2-wallet state push';
   const { counter, relays, needed } = saved;
   const holding = relays.filter(relay => relay.counter === counter && counter > 0).length;
-  return saved.saved
-    ? { text: `saved (${counter}) on ${plural(holding, 'relay')}`, style: 'green' }
-    : { text: `not saved: ${holding} of ${needed} relays hold state ${counter}, or it changed since`, style: 'yellow' };
+  if (saved.saved) return { text: `saved (${counter}) on ${plural(holding, 'relay')}`, style: 'green' };
+  const why = counter === 0 ? '' : holding < needed ? `: ${holding} of ${needed} relays hold it` : ': it changed';
+  return { text: `not saved yet${why}`, style: 'yellow' };
 }
 
 /** Only what is not as it should be. */
