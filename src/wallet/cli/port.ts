@@ -1,22 +1,7 @@
-import type {
-  ByHandApi,
-  CompanionApi,
-  PublishApi,
-  RestoreApi,
-  SavedApi,
-  SingletonApi,
-  WalletApi,
-} from '../api.ts';
+import type { ByHandApi, CompanionApi, PublishApi, RestoreApi, SavedApi, SingletonApi, WalletApi } from '../api.ts';
 import type { SuccessionApi } from '../succession-api.ts';
 
-type Api = WalletApi &
-  SingletonApi &
-  ByHandApi &
-  RestoreApi &
-  PublishApi &
-  SavedApi &
-  SuccessionApi &
-  CompanionApi;
+type Api = WalletApi & SingletonApi & ByHandApi & RestoreApi & PublishApi & SavedApi & SuccessionApi & CompanionApi;
 
 type Asked<F> = F extends (...parameters: infer P) => infer R ? (...parameters: P) => Promise<Awaited<R>> : never;
 
