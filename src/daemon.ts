@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as nip19 from 'nostr-tools/nip19';
 import { curve } from '#curve';
 import { bitcoindChain, type Chain, esploraChain, requireNetwork } from './chain/index.ts';
-import type { CohortState } from './cohort/index.ts';
+import { type CohortState, draftRecovery } from './cohort/index.ts';
 import { readSecretFile } from './config/files.ts';
 import { DEFAULT_LIMITS } from './config/limits.ts';
 import type { Config } from './config.ts';
@@ -506,6 +506,26 @@ export function assembleDaemon(config: Config, parts: DaemonParts): Daemon {
       return spendSummaries(find(id)).at(-1)!;
     },
     spendList: async ({ cohort }) => spendSummaries(find(cohort)),
+    async recoveryOffer({ cohort, to }) {
+      const state = find(cohort);
+      if (state.phase.name !== 'formed') throw new OperatorError('refused', 'no cohort is formed');
+      const { beacon } = state.phase;
+      const draft = draftRecovery(state, beacon, to, host.env(state.id));
+      if (typeof draft === 'string') throw new OperatorError('refused', draft);
+      const { participant_pubkeys, policy } = beacon;
+      return { network: state.advert.terms.btc_network, participant_pubkeys, policy, ...draft };
+    },
+    async recoverySend({ cohort, hex }) {
+      const { id } = find(cohort);
+      const drop = host.feed(id, { type: 'recover', hex });
+      if (drop) throw new OperatorError('refused', drop);
+      log('warn', 'a recovery spend was sent by the operator', { cohort: id });
+      const { phase } = find(id);
+      const sent = phase.name === 'formed' ? phase.beacon.recoveries.at(-1) : undefined;
+      if (!sent) throw new Error('a recovery was taken, and is not there');
+      const { isFinal: _, ...summary } = sent;
+      return summary;
+    },
     ...createEnding({ host, find, transportOf, linkOf: event => encodeAdvertLink(event, relays.urls), now, log }),
     async archiveExport({ cohort, folder }) {
       const states = cohort === undefined ? host.states() : [find(cohort)];

@@ -13,6 +13,7 @@ import type { AdmissionPolicy, Decision, Env, Input } from './inputs.ts';
 import { sendInstead, stepAfter } from './ladder.ts';
 import { decideResponse } from './opportunity.ts';
 import { decideRebind } from './rebind.ts';
+import { decideRecover } from './recovery.ts';
 import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
 import { advanceIdle, advancePresence, advanceWaiting, endAttempt, requestAuthorization } from './rounds.ts';
 import { decideLeave, decideOptIn } from './seats.ts';
@@ -68,6 +69,10 @@ export function decide(state: CohortState | null, input: Input, env: Env): Decis
     case 'successor_formed':
     case 'mark_member':
       return decideStanding(state, input);
+    case 'recover': {
+      const beacon = beaconOf(state);
+      return beacon ? decideRecover(state, beacon, input.hex, env) : { drop: 'no cohort is formed' };
+    }
     case 'dismiss_alarm': {
       const alarm = beaconOf(state)?.alarms.get(input.key);
       return alarm && !alarm.dismissed
@@ -155,7 +160,8 @@ function decideRefusedBroadcast(
   const text = `the node refuses the signal ${txid}: ${reason}`;
   const signal = beacon.signals.find(known => known.txid === txid);
   // An answer about a transaction that is sent no more, since another one took its place meanwhile.
-  if (!signal && !beacon.spends.some(({ transaction }) => transaction?.txid === txid)) return nothing;
+  const isOther = [...beacon.spends.map(({ transaction }) => transaction), ...beacon.recoveries];
+  if (!signal && !isOther.some(sent => sent?.txid === txid)) return nothing;
   const higher = cheap && signal ? stepAfter(beacon, signal) : undefined;
   if (signal && higher) return sendInstead(state, beacon, signal, higher, env.chain?.tip.height ?? null);
   // Other nodes may take it: publishing what all have signed is every member's right.

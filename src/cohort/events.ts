@@ -112,6 +112,8 @@ export type CohortEvent =
   | { type: 'spend_ended'; reason: AbortReason }
   | { type: 'spend_completed'; session_id: string; txid: string; hex: string; refunds?: string[] }
   | { type: 'spend_final'; session_id: string }
+  | { type: 'recovery_sent'; txid: string; hex: string; outpoint: Outpoint; to: string; fee_sats: number }
+  | { type: 'recovery_final'; txid: string }
   | { type: 'nonce_received'; participant_pk: string; envelope: EnvelopeOf<'nonce'> }
   | { type: 'nonces_aggregated'; session_id: string; agg_nonce: NoncePair[]; deadline: number; remind_at: number }
   | { type: 'authorization_received'; participant_pk: string; envelope: EnvelopeOf<'signal_authorization'> }

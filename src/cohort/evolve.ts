@@ -137,6 +137,7 @@ function evolveSet(
             spend: null,
             spends: [],
             spends_begun: 0,
+            recoveries: [],
             rounds_opened: 0,
             not_before: 0,
             failures: 0,
@@ -259,6 +260,15 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
       }));
     case 'signal_switched':
       return withSignal(beacon, event.was, signal => switched(signal, event));
+    case 'recovery_sent': {
+      const { txid, hex, outpoint, to, fee_sats } = event;
+      return { ...beacon, recoveries: [...beacon.recoveries, { txid, hex, outpoint, to, fee_sats, isFinal: false }] };
+    }
+    case 'recovery_final':
+      return {
+        ...beacon,
+        recoveries: beacon.recoveries.map(each => (each.txid === event.txid ? { ...each, isFinal: true } : each)),
+      };
     case 'spend_requested':
     case 'spend_ended':
     case 'spend_completed':
@@ -356,6 +366,8 @@ type RoundEvent = Exclude<
       | 'spend_ended'
       | 'spend_completed'
       | 'spend_final'
+      | 'recovery_sent'
+      | 'recovery_final'
       | SuccessionEvent['type'];
   }
 >;

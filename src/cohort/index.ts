@@ -4,6 +4,7 @@ export { aggregateOf, signalHistory } from './evidence.ts';
 export { evolve } from './evolve.ts';
 export type { AdmissionPolicy, ChainTx, ChainView, ControlResult, Decision, Effect, Env, Input } from './inputs.ts';
 export { listingDids, listsBeacon } from './listing.ts';
+export { draftRecovery } from './recovery.ts';
 export { roundBlocker, usableOutpoint } from './rounds.ts';
 export type {
   Beacon,

@@ -58,6 +58,8 @@ export type Input =
   | { type: 'successor_formed'; beacon_address: string }
   /** The operator holds a member for gone, or no longer. */
   | { type: 'mark_member'; participant_pk: string; gone: boolean }
+  /** A spend that the recovery key has signed. */
+  | { type: 'recover'; hex: string }
   /** The operator looked at an alarm, by its key. */
   | { type: 'dismiss_alarm'; key: string }
   /** The log is a backup's; in words. */

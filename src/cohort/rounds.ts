@@ -79,8 +79,9 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
 }
 
 /** Ids of all that this cohort's members were ever asked to sign and may have signed. */
-export const ownTransactions = ({ signals, round, spends, spend }: Beacon): Set<string> =>
+export const ownTransactions = ({ signals, round, spends, spend, recoveries }: Beacon): Set<string> =>
   new Set([
+    ...recoveries.map(({ txid }) => txid),
     ...signals.flatMap(({ steps, refunds }) => [
       ...steps.map(step => step.txid),
       ...refunds.map(hex => parseTx(hex).txid),

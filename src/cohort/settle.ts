@@ -1,7 +1,8 @@
-import { DUST_SATS } from '../bitcoin/index.ts';
+import { DUST_SATS, isByRecoveryKey } from '../bitcoin/index.ts';
 import { accept, nothing } from './answer.ts';
 import type { CohortEvent } from './events.ts';
 import type { ChainTx, ChainView, Decision, Effect, Env } from './inputs.ts';
+import { treeOf } from './keys.ts';
 import { raiseFee } from './ladder.ts';
 import { CONFIRMATIONS_FINAL, endAttempt, ownTransactions, tellEnded } from './rounds.ts';
 import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen, SignedSpend } from './state.ts';
@@ -30,6 +31,7 @@ export function advanceChain(state: CohortState, beacon: Beacon, env: Env): Deci
     () => followSignals(state, beacon, chain),
     () => raiseFee(state, beacon, chain),
     () => settleSpends(beacon, chain),
+    () => settleRecoveries(beacon, chain),
   ];
   for (const step of steps) {
     const decision = step();
@@ -161,6 +163,19 @@ function otherStep(signal: Signal, chain: ChainView): ChainTx | undefined {
   });
 }
 
+/** A recovery that is six deep needs sending no more. */
+function settleRecoveries(beacon: Beacon, chain: ChainView): Decision {
+  const isDeep = (txid: string): boolean =>
+    chain.history.some(tx => tx.txid === txid && confirmationsOf(tx, chain) >= CONFIRMATIONS_FINAL);
+  const deep = beacon.recoveries.find(({ txid, isFinal }) => !isFinal && isDeep(txid));
+  if (!deep) return nothing;
+  const { txid } = deep;
+  return accept([{ type: 'recovery_final', txid }, ...clearRefused(beacon, [txid])], {
+    type: 'settle_broadcast',
+    txid,
+  });
+}
+
 /** A spend that is six deep needs sending no more. */
 function settleSpends(beacon: Beacon, chain: ChainView): Decision {
   const isDeep = ({ transaction, isFinal }: SignedSpend): boolean => {
@@ -210,7 +225,7 @@ function lookForStrangers(beacon: Beacon, chain: ChainView): Decision {
             key,
             alarm: {
               code: 'foreign_spend',
-              text: `${tx.txid} spends from the beacon and is of no session of this cohort`,
+              text: `${tx.txid} spends from the beacon and is of no session of this cohort${byRecoveryKey(beacon, tx)}`,
               halts: tx.signal !== null || !isClosing(beacon, tx),
             },
           },
@@ -233,6 +248,11 @@ function lookForStrangers(beacon: Beacon, chain: ChainView): Decision {
   }
   return nothing;
 }
+
+const byRecoveryKey = ({ participant_pubkeys, policy }: Beacon, { hex }: ChainTx): string => {
+  const tree = treeOf(participant_pubkeys, policy);
+  return tree && isByRecoveryKey(hex, tree) ? ': it was signed by the recovery key, and not here' : '';
+};
 
 /** An alarm about a transaction that is in no block and no mempool any more: it is as if it had never been. */
 function goneAlarm(beacon: Beacon, chain: ChainView): string | null {

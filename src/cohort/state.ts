@@ -96,6 +96,8 @@ export interface Beacon {
   /** Spends without OP_RETURN for which partial signatures may exist: they may appear at any time. */
   spends: SignedSpend[];
   spends_begun: number;
+  /** Spends by the recovery key alone. */
+  recoveries: Recovery[];
   rounds_opened: number;
   /** No round opens before: back-off after failures, and the minimum interval. */
   not_before: number;
@@ -308,6 +310,17 @@ export interface SignedSpend {
   transaction: { txid: string; hex: string } | null;
   /** The refund (hex) of what it leaves at the beacon; none where the terms have none. */
   refunds: readonly string[];
+  /** Six deep in the chain. */
+  isFinal: boolean;
+}
+
+export interface Recovery {
+  outpoint: Outpoint;
+  /** Where it went: an address. */
+  to: string;
+  fee_sats: number;
+  txid: string;
+  hex: string;
   /** Six deep in the chain. */
   isFinal: boolean;
 }

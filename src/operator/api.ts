@@ -1,3 +1,4 @@
+import type { Network } from '../bitcoin/network.ts';
 import type { Transcript } from '../blame/index.ts';
 import type { SpendPurpose, Terms } from '../messages/index.ts';
 import type { AdvertDocument } from '../nostr/advert-document.ts';
@@ -49,6 +50,13 @@ export interface AggregatorApi extends SuccessionApi {
     /** Of a refund: the output of a deposit, which need not be broadcast yet. */
     outpoint?: { txid: string; vout: number; value_sats: number } | undefined;
   }): Promise<SpendSummary>;
+  /**
+   * The spend of one output of a beacon by its recovery key alone, for whoever holds that key to sign; refuses with the
+   * reason where no output has lain for the delay of the policy.
+   */
+  recoveryOffer(request: { cohort: string; to: string }): Promise<RecoveryOffer>;
+  /** Checks and publishes such a spend, signed. */
+  recoverySend(request: { cohort: string; hex: string }): Promise<RecoverySummary>;
   /** The spends of a cohort that were asked for and reached signing, oldest first, and the one under way. */
   spendList(request: { cohort: string }): Promise<SpendSummary[]>;
   /** Kept transcripts of misbehaviour, of one cohort or of all, oldest first. */
@@ -137,6 +145,26 @@ export interface SpendSummary {
   members: number;
   /** The raw transaction; null until every member has signed. */
   hex: string | null;
+}
+
+/** All that it takes to build a recovery spend again, and to sign it. */
+export interface RecoveryOffer {
+  network: Network;
+  participant_pubkeys: string[];
+  policy: Terms['policy'];
+  outpoint: { txid: string; vout: number; value_sats: number };
+  to: string;
+  fee_sats: number;
+  unsigned_hex: string;
+  txid: string;
+}
+
+export interface RecoverySummary {
+  outpoint: { txid: string; vout: number; value_sats: number };
+  to: string;
+  fee_sats: number;
+  txid: string;
+  hex: string;
 }
 
 export interface RoundSummary {

@@ -172,6 +172,8 @@ export async function runCli(world: CliWorld): Promise<number> {
         return doctor(given);
       case 'keys lock':
         return lock(given);
+      case 'keys recovery':
+        return makeRecoveryKey(operands[0] ?? '');
       case 'config':
         return showConfig(given);
       case 'restore':
@@ -306,6 +308,13 @@ export async function runCli(world: CliWorld): Promise<number> {
           spendView,
         );
         break;
+      case 'spend recover':
+        print(
+          await recover(call, first, second ?? '', given),
+          ({ txid, to, outpoint, fee_sats }) =>
+            `Sent ${txid}: ${outpoint.value_sats - fee_sats} sat to ${safeText(to)}, by the recovery key. It announces nothing; every member sees it.\n`,
+        );
+        break;
       case 'spend list':
         print(await call('spendList', { cohort: first }), spendTable);
         break;
@@ -313,6 +322,30 @@ export async function runCli(world: CliWorld): Promise<number> {
         throw new UsageError(`there is no command "${name}"`);
     }
     return EXIT.ok;
+  }
+
+  async function makeRecoveryKey(file: string): Promise<number> {
+    const { createRecoveryKey } = await import('./recovery-key.ts');
+    const path = resolve(world.cwd, file);
+    const recovery_key = createRecoveryKey(path, world.random);
+    print({ file: path, recovery_key }, () =>
+      [
+        `Wrote ${safeText(path)}: keep it off this machine, and back it up.`,
+        `For the terms: --policy fallback --recovery-key ${recovery_key} --recovery-delay BLOCKS`,
+        '',
+      ].join('\n'),
+    );
+    return EXIT.ok;
+  }
+
+  /** The key signs here, and goes nowhere: what the daemon offers is built anew from what was typed. */
+  async function recover(call: Call, cohort: string, to: string, given: Given) {
+    const file = given.text('key-file');
+    if (file === undefined) throw new UsageError('--key-file has to name the recovery key');
+    const { signRecovery } = await import('./recovery-key.ts');
+    const offer = await call('recoveryOffer', { cohort, to });
+    const hex = signRecovery(offer, { file: resolve(world.cwd, file), to, random: world.random });
+    return call('recoverySend', { cohort, hex });
   }
 
   async function saveEvidence(transcript: Transcript, out: string | undefined): Promise<number> {

@@ -403,12 +403,29 @@ to the beacon of the successor (cohort succeed).`,
       summary: 'Let all sign the refund of a deposit, before the deposit is broadcast.',
       text: 'It pays the address in the terms, after their delay. It is kept by all and published by nobody: see spend list.',
     },
+    {
+      name: 'spend recover',
+      operands: 'COHORT ADDRESS',
+      summary:
+        'Take one output of a beacon with a fallback policy by its recovery key alone, once its delay has passed.',
+      text: `For money that nobody can move any more. It pays ADDRESS, without OP_RETURN, so it is no signal; every member's wallet
+tells of it. Once for each output, the oldest first; refused while that is younger than the delay in the terms. The key is read
+and signs in this process, and the daemon never sees it.`,
+      options: { 'key-file': { value: 'FILE', help: 'The recovery key (mode 0600), as keys recovery made it.' } },
+    },
     { name: 'spend list', operands: 'COHORT', summary: 'List what was spent, or can be, without announcing anything.' },
     {
       name: 'doctor',
       summary: 'Check configuration, files, database, relays, chain and clock.',
       text: 'One line a check. It changes nothing but making the state folder, and can be run beside the aggregator.',
       options: OVERRIDES,
+    },
+    {
+      name: 'keys recovery',
+      operands: 'FILE',
+      summary: 'Make the recovery key of a fallback policy, and show its public half for advert create.',
+      text: `A new file of mode 0600, never written over. Whoever has it can, after the delay in the terms, spend from the beacon alone,
+and so publish what destroys every DID behind it: keep it off this machine, and back it up. One for each advert.`,
     },
     {
       name: 'keys lock',

@@ -3,6 +3,7 @@ import { explain } from '../config/explain.ts';
 import { impossiblePairs } from '../config/pairs.ts';
 import { advertSchema } from '../config/schema.ts';
 import type { Config } from '../config.ts';
+import { rawTransaction } from '../messages/fields.ts';
 import { MAX_ENVELOPE, SPEND_PURPOSES } from '../messages/index.ts';
 import { isRecord } from '../nostr/json.ts';
 import { type AggregatorApi, OperatorError } from './api.ts';
@@ -141,6 +142,8 @@ export function controlMethods(api: AggregatorApi, config: Config): ControlMetho
     cohortSuccession: async params => api.cohortSuccession(take(cohort, params)),
     memberMark: async params =>
       api.memberMark(take(z.strictObject({ cohort: name, member: name, gone: z.boolean() }), params)),
+    recoveryOffer: async params => api.recoveryOffer(take(z.strictObject({ cohort: name, to: name }), params)),
+    recoverySend: async params => api.recoverySend(take(z.strictObject({ cohort: name, hex: rawTransaction }), params)),
     evidenceList: async params => {
       const asked = take(z.strictObject({ cohort: name.optional() }), params ?? {});
       return api.evidenceList(asked.cohort === undefined ? {} : { cohort: asked.cohort });

@@ -122,7 +122,7 @@ export async function gather(
       const { advert } = await until('the advert', async () =>
         (await wallet.discover({ seconds: 1 })).find(view => view.advert.cohort === cohort),
       );
-      await wallet.join({ advert });
+      await wallet.join({ advert, allowFallback: advert.terms.policy.type === 'fallback' });
       return wallet.ready(cohort);
     }),
   );

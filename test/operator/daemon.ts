@@ -9,6 +9,8 @@ import type {
   CohortSummary,
   DaemonStatus,
   EvidenceSummary,
+  RecoveryOffer,
+  RecoverySummary,
   RoundDetail,
   SpendSummary,
 } from '../../src/operator/api.ts';
@@ -152,6 +154,20 @@ const spend: SpendSummary = {
   hex: null,
 };
 
+/** As a cohort with a fallback policy offers it; the keys are of nobody. */
+const offer: RecoveryOffer = {
+  network: 'regtest',
+  participant_pubkeys: [],
+  policy: { type: 'keypath' },
+  outpoint: spend.outpoint,
+  to: 'bcrt1pexample',
+  fee_sats: 222,
+  unsigned_hex: '00',
+  txid: COHORT,
+};
+const { outpoint, to, fee_sats, txid } = offer;
+const recovery: RecoverySummary = { outpoint, to, fee_sats, txid, hex: '00' };
+
 const ending: SuccessionSummary = {
   cohort: COHORT,
   advert_id: 'demo',
@@ -207,6 +223,8 @@ export function fakeApi(config: Config, over: Partial<AggregatorApi> = {}): { ap
     }),
     spendList: answer('spendList', [spend]),
     spendStart: answer('spendStart', spend),
+    recoveryOffer: answer('recoveryOffer', offer),
+    recoverySend: answer('recoverySend', recovery),
     alarmClear: answer('alarmClear', detail(config)),
     backup: answer('backup', { database: '/b', keys: '/b.keys.json', keep: ['/identity.key'] }),
     roundOpen: async () => {
