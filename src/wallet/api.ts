@@ -310,6 +310,11 @@ export interface CohortView {
   status?: CohortStatus;
   /** This wallet said that it wants to go. */
   leaving?: true;
+  /**
+   * Spends by the operator's recovery key, which no member agreed to; left out where there is none. `signal`: what it
+   * announced by that, under which no DID of this wallet may be resolvable any more.
+   */
+  recoveries?: { txid: string; signal: string | null }[];
   open_sessions: { session_id: string; round: number; attempt: number; txid: string }[];
   /** `blame`: whom the aggregator blames, and whether the wallet found it proven. */
   last_abort: {

@@ -42,6 +42,7 @@ export function cohortViews(state: WalletState, hasKey: (transport: string) => b
       })),
       ...(beacon?.status ? { status: beacon.status } : {}),
       ...(beacon?.leaving ? { leaving: true as const } : {}),
+      ...(beacon && beacon.recoveries.length > 0 ? { recoveries: beacon.recoveries } : {}),
       last_abort: membership.last_abort,
     };
   });

@@ -151,6 +151,26 @@ describe('join', () => {
     expect(wallet.calls).toContainEqual(['join', { advert: demo, invite: 'abc' }]);
   });
 
+  test('a fallback policy takes more than a yes: without --allow-fallback nothing is joined', async () => {
+    const policy = {
+      type: 'fallback',
+      threshold: 'n-1',
+      recovery_key: '11'.repeat(32),
+      recovery_delay_blocks: 1_008,
+    } as const;
+    const offered = advertOf(advertEvent('demo', { policy, cohort_size: { min: 3, max: 5 } }));
+    const offering = () => joinable({ discover: async () => [{ advert: offered, open: true }] });
+    const refusing = offering();
+    const refused = await cli(at('join', 'demo', '--yes'), { wallet: refusing });
+    expect(refused.code).toBe(1);
+    expect(refused.out).toMatch(/destroy every DID behind it, yours too/);
+    expect(refused.err).toMatch(/destroy every DID behind it.*--allow-fallback/);
+    expect(refusing.calls.map(([method]) => method)).not.toContain('join');
+    const agreeing = offering();
+    expect((await cli(at('join', 'demo', '--yes', '--allow-fallback'), { wallet: agreeing })).code).toBe(0);
+    expect(agreeing.calls).toContainEqual(['join', { advert: offered, allowFallback: true }]);
+  });
+
   test('--wait ends when the cohort stands', async () => {
     const { out } = await cli(at('join', 'demo', '--yes', '--wait', '--json'), { wallet: joinable() });
     expect(jsonOf(out)).toEqual({

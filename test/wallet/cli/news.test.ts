@@ -38,6 +38,19 @@ const LINES: [News, string | null][] = [
     'vetoed session abababababab: above the cap (fee_too_high)',
   ],
   [{ type: 'session_signed', cohort, session_id, agg_nonce: [], sig: [] }, 'signed session abababababab'],
+  [{ type: 'fallback_checked', cohort, session_id, steps: [] }, null],
+  [
+    { type: 'fallback_signed', cohort, session_id, sig: [] },
+    'signed the fallback of session abababababab: one member did not sign, the others go on',
+  ],
+  [
+    { type: 'recovery_seen', cohort, txid, signal: null },
+    `the operator's recovery key took money from this beacon, by ${txid}: no member agreed to that; it is no signal`,
+  ],
+  [
+    { type: 'recovery_seen', cohort, txid, signal: signal_bytes },
+    `the operator's recovery key published ${signal_bytes} under this beacon, by ${txid}: no member agreed to that, and it may destroy every DID behind it`,
+  ],
   [
     { type: 'signal_seen', cohort, signal_bytes, status: 'broadcast', txid, height: null },
     `signal cdcdcdcdcdcd broadcast: ${txid}`,

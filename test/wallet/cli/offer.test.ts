@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { N_OF_N, offerRows, yearlyCost } from '../../../src/wallet/cli/offer.ts';
+import { fallbackWarnings, N_OF_N, offerRows, yearlyCost } from '../../../src/wallet/cli/offer.ts';
 import { advertEvent, advertOf, NOW } from './harness.ts';
 
 const rowsOf = (...given: Parameters<typeof advertEvent>): Map<string, string> =>
@@ -43,6 +43,22 @@ test('a cohort of a fixed size that signals at once says so', () => {
   });
   expect(rows.get('beacon')).toBe('SMTBeacon on regtest, 3 members');
   expect(rows.get('signals')).toBe('as soon as an update waits');
+});
+
+test('a fallback policy is told in plain words: who else can publish, and after how long', () => {
+  const policy = {
+    type: 'fallback',
+    threshold: 'n-1',
+    recovery_key: '11'.repeat(32),
+    recovery_delay_blocks: 4_320,
+  } as const;
+  expect(rowsOf('demo', { policy, cohort_size: { min: 3, max: 5 } }).get('policy')).toBe(
+    `fallback: all members together, or all but one, or after 4,320 blocks the operator alone (${'11'.repeat(32)})`,
+  );
+  expect(fallbackWarnings({ policy }).join(' ')).toMatch(
+    /all members but one can sign.*destroy every DID behind it, yours too.*operator alone.*4,320 blocks/,
+  );
+  expect(fallbackWarnings({ policy: { type: 'keypath' } })).toEqual([]);
 });
 
 test('the warning says what n-of-n means', () => {

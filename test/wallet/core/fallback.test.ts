@@ -4,6 +4,7 @@ import { buildSignal, buildSpend, fallbackVsize, leafSighash, readSignalPsbt } f
 import { treeOf } from '../../../src/cohort/keys.ts';
 import { fromHex } from '../../../src/crypto/index.ts';
 import { type Body, type Envelope, type Message, type Terms, xOnlyOf } from '../../../src/messages/index.ts';
+import { openSessions } from '../../../src/wallet/core.ts';
 import { addService, draw, drawHex, updateOf, xOnly } from '../../cohort/members.ts';
 import { deliver, form, newOffer, newOwned, newScene, register, START, submit } from '../../protocol/scene.ts';
 import { type Outcome, sealed, sentOf, updateState, type Wallet } from './wallet.ts';
@@ -141,6 +142,9 @@ describe('a fallback', () => {
     expect(updateState(ada, one.did)).not.toEqual(['locked']);
     expect(sentOf(ask(given, request(given)), 'fallback_signature')).toHaveLength(1);
     expect(updateState(ada, one.did)).toEqual(['locked']);
+    expect(openSessions(ada.beacon(scene.cohort)).map(open => open.session_id)).toEqual([session.session_id]);
+    ada.look(scene.cohort);
+    expect(updateState(ada, one.did)).toEqual(['locked']);
     const rival = await updateOf(one, addService('rival'));
     const outcome = ada.submit(one, rival, one.document, [scene.cohort]);
     expect(outcome.refused).toMatch(/version 2 has the update .* locked/);
@@ -246,7 +250,28 @@ describe('a fallback', () => {
     const acked = { did: one.did, announcement: fresh.announcement, target_version_id: 2 };
     say(given, ada, { type: 'ack', body: { accepted: 'did_update', ...acked, verified: true, state: 'queued' } });
     expect(updateState(ada, one.did)).toEqual(['replaced', 'acked']);
-    expect(vetoOf(ask(given, request(given)))).toBe('wrong_announcement');
+    const refused = ask(given, request(given));
+    expect(vetoOf(refused)).toBe('wrong_announcement');
+    expect(refused.events.map(({ type }) => type)).not.toContain('fallback_checked');
+  });
+
+  test('that was good when it was checked is not signed if it is so no more: the last look is where it leaves', async () => {
+    const given = await overdue([]);
+    const { scene, ada, one } = given;
+    scene.world.now += 3_600;
+    ada.works = false;
+    expect(ask(given, request(given)).events.map(({ type }) => type)).toContain('fallback_checked');
+    const newer = await updateOf(one, addService('newer'));
+    ada.submit(one, newer, one.document, [scene.cohort]);
+    const fresh = ada.state.dids.get(one.did)!.updates.at(-1)!;
+    const acked = { did: one.did, announcement: fresh.announcement, target_version_id: 2 };
+    say(given, ada, { type: 'ack', body: { accepted: 'did_update', ...acked, verified: true, state: 'queued' } });
+    ada.works = true;
+    const outcome = ada.work(job => job.type === 'sign_fallback');
+    expect(sentOf(outcome, 'fallback_signature')).toEqual([]);
+    expect(vetoOf(outcome)).toBe('wrong_announcement');
+    expect(updateState(ada, one.did)).toEqual(['replaced', 'acked']);
+    expect([...ada.beacon(scene.cohort).sessions.values()][0]!.fallback).toBeUndefined();
   });
 
   test('is asked for once: with another fee for the same session, the first counts', async () => {

@@ -120,7 +120,7 @@ const LATEST = 5;
 
 function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
   const paint = paintOf(reader);
-  const { terms, signals, open_sessions, last_abort } = view;
+  const { terms, signals, open_sessions, last_abort, recoveries = [] } = view;
   const head = fields(
     [
       ['cohort', { text: view.advert_id, style: 'bold' }],
@@ -131,6 +131,12 @@ function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
       ['beacon', view.beacon_address === null ? null : `${terms.type} ${view.beacon_address}`],
       ['aggregator', view.aggregator],
       ['signals', signals.length === 0 ? null : thousands(signals.length)],
+      ...recoveries.map(({ txid, signal }): [string, Cell] => [
+        'recovery key',
+        signal === null
+          ? { text: `took money from this beacon, by ${txid}: no member agreed to that`, style: 'yellow' }
+          : { text: `published ${signal} under this beacon, by ${txid}: no member agreed to that`, style: 'red' },
+      ]),
       ...open_sessions.map(({ session_id, round, attempt, txid }): [string, Cell] => [
         'open session',
         `${shortId(session_id)}: round ${round}, attempt ${attempt}, ${txid}`,
