@@ -1,10 +1,18 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { curve } from '#curve';
-import { buildSignal, buildSpend, fallbackVsize, leafSighash, readSignalPsbt } from '../../../src/bitcoin/index.ts';
-import { treeOf } from '../../../src/cohort/keys.ts';
-import { fromHex } from '../../../src/crypto/index.ts';
+import {
+  buildSignal,
+  buildSpend,
+  fallbackVsize,
+  finalizeRecovery,
+  leafSighash,
+  readSignalPsbt,
+} from '../../../src/bitcoin/index.ts';
+import { treeKeysOf, treeOf } from '../../../src/cohort/keys.ts';
+import { fromHex, toHex } from '../../../src/crypto/index.ts';
 import { type Body, type Envelope, type Message, type Terms, xOnlyOf } from '../../../src/messages/index.ts';
 import { openSessions } from '../../../src/wallet/core.ts';
+import { cohortViews } from '../../../src/wallet/views.ts';
 import { addService, draw, drawHex, updateOf, xOnly } from '../../cohort/members.ts';
 import { deliver, form, newOffer, newOwned, newScene, register, START, submit } from '../../protocol/scene.ts';
 import { type Outcome, sealed, sentOf, updateState, type Wallet } from './wallet.ts';
@@ -293,6 +301,61 @@ describe('a fallback', () => {
     expect(
       sentOf(ask(given, request(given, { pending_beacon_signal: [step(240)] })), 'fallback_signature'),
     ).toHaveLength(1);
+  });
+});
+
+describe('the recovery key at work', () => {
+  /** A spend of the open session's output by the recovery leaf; who signed it, no wallet has to check. */
+  function recovery({ scene, ada, session }: Given, unsignedHex: string): string {
+    const { participant_pubkeys, policy, script_hex: scriptHex } = ada.beacon(scene.cohort);
+    const keys = treeKeysOf(participant_pubkeys, policy)!;
+    const spent = { scriptHex, valueSats: session.outpoint.value_sats };
+    const message = leafSighash(unsignedHex, spent, keys.tree.recovery);
+    return finalizeRecovery(unsignedHex, keys, curve.signSchnorr(message, draw('recovery key'), draw('aux'))).hex;
+  }
+
+  test('is told as what it is, once, and settles a session without an announcement', async () => {
+    const given = await overdue();
+    const { scene, ada, one, session } = given;
+    const { script_hex: scriptHex } = ada.beacon(scene.cohort);
+    const spend = { prevout: session.outpoint, scriptHex, toHex: `5120${drawHex('elsewhere')}`, feeSats: 300 };
+    scene.world.chain.submit(recovery(given, buildSpend({ ...spend, delayBlocks: 144 }).unsignedHex));
+    scene.world.chain.mine(6);
+    const seen = ada.look(scene.cohort).events.filter(({ type }) => type === 'recovery_seen');
+    expect(seen).toMatchObject([{ signal: null }]);
+    expect(updateState(ada, one.did)).toEqual(['returned']);
+    expect(ada.look(scene.cohort).events).toEqual([]);
+    expect(cohortViews(ada.state, () => true)[0]!.recoveries).toMatchObject([{ signal: null }]);
+  });
+
+  test('where it publishes something it is told with what that is, and proofs are asked for', async () => {
+    const given = await overdue();
+    const { scene, ada, session } = given;
+    const { script_hex: scriptHex } = ada.beacon(scene.cohort);
+    const bytes = draw('what nobody agreed to');
+    const { unsignedHex } = buildSignal({
+      prevout: session.outpoint,
+      scriptHex,
+      signalBytes: bytes,
+      feeSats: 300,
+    });
+    scene.world.chain.submit(recovery(given, unsignedHex));
+    scene.world.chain.mine(1);
+    const outcome = ada.look(scene.cohort);
+    expect(outcome.events).toContainEqual(expect.objectContaining({ type: 'recovery_seen', signal: toHex(bytes) }));
+    expect(sentOf(outcome, 'proof_request')).toHaveLength(1);
+  });
+
+  test('is nothing that a signal of all, or a fallback, could be taken for', async () => {
+    const given = await overdue();
+    const { scene, ada } = given;
+    scene.world.now += 3_600;
+    scene.aggregator.feed({ type: 'advance' });
+    deliver(scene);
+    scene.world.chain.mine(6);
+    const outcome = ada.look(scene.cohort);
+    expect(outcome.events.map(({ type }) => type)).toContain('signal_seen');
+    expect(ada.beacon(scene.cohort).recoveries).toEqual([]);
   });
 });
 
