@@ -16,6 +16,7 @@ const PURE_FILES = [
   'check',
   'companion',
   'companion-decide',
+  'companion-heir',
   'companion-link',
   'companion-owner',
   'companion-signer',

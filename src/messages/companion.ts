@@ -13,6 +13,7 @@ import {
   schnorrSignature,
   timestamp,
   txid,
+  xOnlyKey,
 } from './fields.ts';
 
 /** What a companion may do, in its owner's words. Each version takes the place of the one before. */
@@ -45,7 +46,16 @@ export type CompanionWithdraw = z.infer<typeof companionWithdraw>;
 
 /** O → C: the owner is awake, and knows these sessions. */
 export const companionSync = z.strictObject({
-  sessions: z.array(z.strictObject({ cohort: hash32, session_ids: z.array(hash32).max(100_000) })).max(100),
+  sessions: z
+    .array(
+      z.strictObject({
+        cohort: hash32,
+        session_ids: z.array(hash32).max(100_000),
+        /** A transport key of the owner's, for the seat of a companion that is lost. */
+        heir_key: xOnlyKey.optional(),
+      }),
+    )
+    .max(100),
 });
 export type CompanionSync = z.infer<typeof companionSync>;
 
@@ -75,6 +85,8 @@ export const companionState = z.strictObject({
         participant_pk: compressedKey.nullable(),
         /** Set when it is ready. */
         beacon: memberBeacon.nullable(),
+        /** A `rebind` to the owner's key, to be used should the companion be lost. */
+        heir: z.strictObject({ transport_key: xOnlyKey, counter: z.int().min(1), sig: schnorrSignature }).optional(),
       }),
     )
     .max(100),

@@ -164,7 +164,8 @@ export function createActor(options: ActorOptions): Actor {
     for (const effect of decision.effects) {
       if (effect.type !== 'send') continue;
       const { from, to } = effect;
-      const sender = from && to ? { transport: from, terms: { transport_key: to } } : memberships.get(effect.cohort)!;
+      const known = memberships.get(effect.cohort);
+      const sender = from && to ? { transport: from, terms: { ...known?.terms, transport_key: to } } : known!;
       // What is not sent for the want of a key is sent after a rebind, by the new one; all else goes on without it.
       if (!keys.has(effect.from ?? sender.transport)) {
         if (!mute.has(effect.cohort))
@@ -267,10 +268,10 @@ export function createActor(options: ActorOptions): Actor {
       return;
     }
     const { participant_pk } = job;
-    if (job.type === 'sign_set') {
+    if (job.type === 'sign_set' || job.type === 'sign_heir') {
       const sign = (secret: Bytes): Bytes => curve.signSchnorr(job.statement, secret, random(32));
-      const sig = keys.lend(participant_pk, sign, 'statement');
-      done({ type: 'set_signed', cohort, sig: toHex(sig) });
+      const sig = toHex(keys.lend(participant_pk, sign, 'statement'));
+      done({ type: job.type === 'sign_set' ? 'set_signed' : 'companion_heir_signed', cohort, sig });
       return;
     }
     if (job.type === 'sign_fallback') {

@@ -391,7 +391,8 @@ export function checkStillGood(
   return locked === null ? null : { code: 'version_locked', text: locked };
 }
 
-function heldEvidence(beacon: MemberBeacon, signalBytes: string): Evidence {
+/** What is held of a signal, for all DIDs. */
+export function heldEvidence(beacon: MemberBeacon, signalBytes: string): Evidence {
   const held = beacon.signals.get(signalBytes);
   return held?.map ? { map: held.map } : { proofs: Object.fromEntries(held?.proofs ?? []) };
 }

@@ -26,8 +26,11 @@ export interface CompanionApi {
   }): Promise<{ did: string; announcement: string; state: string }>;
   /** Ends it: the companion never signs again. **Every cohort that it is a member of signals nothing more.** */
   companionRevoke(): Promise<{ companion: string }>;
-  /** Gives up a companion that cannot be asked any more. What it may have signed for stays locked. */
-  companionLost(): Promise<{ companion: string }>;
+  /**
+   * Gives up a companion that cannot be asked any more. What it may have signed for stays locked. `cohorts` are those whose
+   * seat this wallet takes over, to fetch the proofs of what was signed: the cohort key signed for that while all was well.
+   */
+  companionLost(): Promise<{ companion: string; cohorts: string[] }>;
 }
 
 export interface CompanionPolicyView {

@@ -1,4 +1,5 @@
 import { asCompanion } from './companion.ts';
+import { decideHeir, decideHeirSigned } from './companion-heir.ts';
 import { decideIssue, decideLost, decidePairing, decideSync, decideTakeBack } from './companion-owner.ts';
 import { newsFor, releasedBy } from './companion-signer.ts';
 import { evolve } from './evolve.ts';
@@ -29,6 +30,10 @@ export function decideCompanionship(state: WalletState, input: CompanionInput): 
       return decideSync(state);
     case 'companion_lost':
       return decideLost(state, input.reason);
+    case 'companion_heir':
+      return decideHeir(state, input);
+    case 'companion_heir_signed':
+      return decideHeirSigned(state, input);
   }
 }
 

@@ -10,6 +10,7 @@ import type { Advert } from '../nostr/advert.ts';
 import { badEvidence } from './answers.ts';
 import { evidenceOf, shownAnnouncement } from './check.ts';
 import { advertsOf, asOwner, type Owner } from './companion.ts';
+import { inherit } from './companion-heir.ts';
 import { isTold } from './companion-signer.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
@@ -101,16 +102,18 @@ function sync(state: WalletState, owner: Owner, slot?: string): Effect {
     const beacon = membership.companion === owner.companion ? beaconOf(membership) : null;
     if (!beacon) return [];
     const session_ids = [...beacon.sessions.values()].filter(isTold).map(({ session_id }) => session_id);
-    return [{ cohort: membership.cohort, session_ids }];
+    const heir_key = owner.heirs.get(membership.cohort);
+    return [{ cohort: membership.cohort, session_ids, ...(heir_key ? { heir_key } : {}) }];
   });
   return toCompanion(owner, { type: 'companion_sync', body: { sessions } }, slot);
 }
 
-/** The owner gives the companion up: nobody can ask it any more. What it may have signed stays locked. */
+/** The owner gives the companion up, and fetches the proofs from its seats itself. What may have been signed stays locked. */
 export function decideLost(state: WalletState, reason: string): Decision {
-  return asOwner(state)
-    ? { events: [{ type: 'companion_ended', reason }], effects: [] }
-    : { refuse: 'this wallet has no companion' };
+  const owner = asOwner(state);
+  if (!owner) return { refuse: 'this wallet has no companion' };
+  const { events, effects } = inherit(state, owner);
+  return { events: [{ type: 'companion_ended', reason }, ...events], effects };
 }
 
 /**

@@ -23,6 +23,7 @@ import {
 import { leafIndex } from '../smt/index.ts';
 import { evidenceOf, holdsEvidence } from './check.ts';
 import { advertsOf, asCompanion, type Companion, policyBar } from './companion.ts';
+import { heirView, namedHeirs } from './companion-heir.ts';
 import { doubtAbout } from './doubt.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
@@ -204,7 +205,8 @@ function decideSync(state: WalletState, companion: Companion, { body, id }: Of<'
       if (!known.has(session.session_id)) effects.push(sendSigned(state, companion, membership, session));
       else if (!companion.acknowledged.has(session.session_id)) session_ids.push(session.session_id);
     }
-  return { events: session_ids.length > 0 ? [{ type: 'companion_acknowledged', session_ids }] : [], effects };
+  const heard: WalletEvent[] = session_ids.length > 0 ? [{ type: 'companion_acknowledged', session_ids }] : [];
+  return { events: [...heard, ...namedHeirs(companion, body.sessions)], effects };
 }
 
 /** Signals that a partial signature left for. */
@@ -437,9 +439,11 @@ function companionState(state: WalletState, { policy, released }: Companion): Co
     policy_version: policy?.version ?? 0,
     revoked: policy?.revoked ?? false,
     text,
-    cohorts: (policy ? advertsOf(policy) : []).map(({ cohort }) =>
-      cohortView(cohort, state.cohorts.get(cohort), companion?.failed.get(cohort) ?? null),
-    ),
+    cohorts: (policy ? advertsOf(policy) : []).map(({ cohort }) => {
+      const heir = companion && heirView(companion, cohort);
+      const view = cohortView(cohort, state.cohorts.get(cohort), companion?.failed.get(cohort) ?? null);
+      return heir ? { ...view, heir } : view;
+    }),
     released: [...released].map(([announcement, { did, text: why }]) => ({
       did,
       announcement,
@@ -506,6 +510,7 @@ const CHANGES: ReadonlySet<WalletEvent['type']> = new Set([
   'membership_ended',
   'companion_released',
   'companion_join_failed',
+  'companion_heir_signed',
   'restored',
   'doubt_settled',
 ]);

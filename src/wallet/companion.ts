@@ -31,6 +31,8 @@ export interface Companion {
   released: Map<string, { did: string; text: string }>;
   /** Sessions that the owner knows of. */
   acknowledged: Set<string>;
+  /** Transport keys of the owner's, by cohort, and the cohort key's word for them once it was given. */
+  heirs: Map<string, { transport_key: string; sig: string | null }>;
 }
 
 /** What an owner knows of its companion. */
@@ -52,6 +54,8 @@ export interface Owner {
   heard_at: number | null;
   /** The last request that it refused. */
   refusal: { slot: string; code: string; text: string } | null;
+  /** Own transport keys, by cohort, for the seats of a companion that is lost. */
+  heirs: Map<string, string>;
 }
 
 export type CompanionEvent =
@@ -69,13 +73,18 @@ export type CompanionEvent =
   | { type: 'companion_join_failed'; cohort: string; text: string }
   | { type: 'companion_released'; did: string; announcement: string; text: string }
   | { type: 'companion_acknowledged'; session_ids: string[] }
+  | { type: 'companion_heir_named'; cohort: string; transport_key: string }
+  | { type: 'companion_heir_signed'; cohort: string; sig: string }
   /** Addresses that the documents of the owner's DID name. */
   | { type: 'companion_named'; did: string; names: string[] }
   | { type: 'companion_asked'; key: string; companion: string; pairing: string; relays: string[] }
   | { type: 'companion_policy_issued'; policy: CompanionPolicy; sig: string }
   | { type: 'companion_told'; told: CompanionState }
   | { type: 'companion_refused'; slot: string; code: string; text: string }
-  | { type: 'companion_ended'; reason: string };
+  | { type: 'companion_heir_kept'; cohort: string; transport_key: string }
+  | { type: 'companion_ended'; reason: string }
+  /** The seat of a lost companion is the owner's, without its key: it fetches proofs, and signs nothing. */
+  | { type: 'companion_inherited'; cohort: string; relays: string[] };
 
 /** Whoever answers for a cohort: its aggregator, or the companion that is the member there. */
 export const peerOf = ({ companion, terms }: Pick<Membership, 'companion'> & { terms: { transport_key: string } }) =>
@@ -143,6 +152,7 @@ export function evolveCompanionship(state: WalletState, event: CompanionEvent & 
           failed: new Map(),
           released: new Map(),
           acknowledged: new Set(),
+          heirs: new Map(),
         },
       };
     }
@@ -159,8 +169,15 @@ export function evolveCompanionship(state: WalletState, event: CompanionEvent & 
           told: null,
           heard_at: null,
           refusal: null,
+          heirs: new Map(),
         },
       };
+    }
+    case 'companion_inherited': {
+      const { companion: _, phase, ...seat } = state.cohorts.get(event.cohort)!;
+      const restored = phase.name === 'ready' ? { name: 'restored' as const, beacon: phase.beacon } : phase;
+      state.cohorts.set(event.cohort, { ...seat, relays: event.relays, phase: restored });
+      return state;
     }
     case 'companion_named': {
       const own = state.dids.get(event.did)!;
@@ -178,7 +195,7 @@ export function evolveCompanionship(state: WalletState, event: CompanionEvent & 
 }
 
 function evolveCompanion(companion: Companion, event: CompanionEvent & { at: number }): Companion {
-  const { orders, failed, released, acknowledged } = companion;
+  const { orders, failed, released, acknowledged, heirs } = companion;
   switch (event.type) {
     case 'companion_owned':
       return { ...companion, owner: event.owner };
@@ -195,6 +212,15 @@ function evolveCompanion(companion: Companion, event: CompanionEvent & { at: num
     }
     case 'companion_acknowledged':
       return { ...companion, acknowledged: new Set([...acknowledged, ...event.session_ids]) };
+    case 'companion_heir_named':
+      return {
+        ...companion,
+        heirs: new Map([...heirs, [event.cohort, { transport_key: event.transport_key, sig: null }]]),
+      };
+    case 'companion_heir_signed': {
+      const heir = heirs.get(event.cohort)!;
+      return { ...companion, heirs: new Map([...heirs, [event.cohort, { ...heir, sig: event.sig }]]) };
+    }
     default:
       throw new Error(`${event.type} in a companion`);
   }
@@ -215,6 +241,8 @@ function evolveOwner(owner: Owner, event: CompanionEvent & { at: number }): Owne
       const { slot, code, text } = event;
       return { ...owner, refusal: { slot, code, text } };
     }
+    case 'companion_heir_kept':
+      return { ...owner, heirs: new Map([...owner.heirs, [event.cohort, event.transport_key]]) };
     case 'companion_ended':
       return { ...owner, phase: 'ended', reason: event.reason };
     default:

@@ -92,9 +92,19 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
     }
   }
 
-  const sync = (): void => {
-    if (asOwner(actor.state())) void actor.feed({ type: 'companion_sync' }).catch(parts.fail);
-  };
+  /** Each seat of the companion has a key of the owner's that could take it over. */
+  async function syncNow(): Promise<void> {
+    for (const membership of actor.state().cohorts.values()) {
+      const held = asOwner(actor.state());
+      const { cohort, companion } = membership;
+      if (!held || companion !== held.companion || held.heirs.has(cohort) || !beaconOf(membership)) continue;
+      const transport_key = keys.create('transport').slice(2);
+      await actor.feed({ type: 'companion_heir', cohort, transport_key });
+    }
+    if (asOwner(actor.state())) await actor.feed({ type: 'companion_sync' });
+  }
+
+  const sync = (): void => void syncNow().catch(parts.fail);
 
   /** Whether a request to the companion waits for its answer. */
   const isAsked = (state: WalletState, slot: string): boolean => {
@@ -144,6 +154,7 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
     },
     note(event) {
       if (event.type === 'companion_policy_taken') joinAll();
+      if (event.type === 'cohort_ready' && asOwner(actor.state())) sync();
     },
     allow,
     view: () => viewOf(actor.state()),
@@ -250,8 +261,11 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
 
     async companionLost() {
       const { companion } = owner();
+      const seats = () => [...actor.state().cohorts.values()].filter(({ phase }) => phase.name === 'restored');
+      const before = new Set(seats().map(({ cohort }) => cohort));
       refusedBy(await actor.feed({ type: 'companion_lost', reason: 'given up by its owner' }));
-      return { companion };
+      await connecting.reachRelays();
+      return { companion, cohorts: seats().flatMap(({ cohort }) => (before.has(cohort) ? [] : [cohort])) };
     },
   };
 }

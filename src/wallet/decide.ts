@@ -73,6 +73,8 @@ function decideOpen(state: WalletState, input: Input, env: Env): Decision {
     case 'companion_withdraw':
     case 'companion_sync':
     case 'companion_lost':
+    case 'companion_heir':
+    case 'companion_heir_signed':
       return decideCompanionship(state, input);
     default: {
       const membership = state.cohorts.get(input.cohort);
@@ -382,6 +384,9 @@ function decideProofsOnly(
     return afterLook(state, membership, beacon, env, (now, member, at) =>
       decideProofs(now, member, at, envelope.body, env),
     );
+  // A seat that was taken over from a lost companion.
+  if (envelope.type === 'ack' && envelope.body.accepted === 'rebind')
+    return decideAck(state, membership, asked, envelope.body);
   if (membership.phase.name === 'restored')
     return { drop: `${envelope.type}: this wallet was restored without the cohort key` };
   if (envelope.type === 'ack') return decideAck(state, membership, asked, envelope.body);

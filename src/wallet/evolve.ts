@@ -34,6 +34,10 @@ export function evolve(state: WalletState, event: Event): WalletState {
     case 'companion_policy_issued':
     case 'companion_told':
     case 'companion_refused':
+    case 'companion_heir_named':
+    case 'companion_heir_signed':
+    case 'companion_heir_kept':
+    case 'companion_inherited':
     case 'companion_ended':
       return evolveCompanionship(state, event);
     case 'did_created':

@@ -129,7 +129,11 @@ export type Input =
   | { type: 'companion_issue'; policy: CompanionPolicy; sig: string }
   | { type: 'companion_withdraw'; did: string; announcement: string }
   | { type: 'companion_sync' }
-  | { type: 'companion_lost'; reason: string };
+  | { type: 'companion_lost'; reason: string }
+  /** A transport key of the owner's, for the seat of a companion that is lost. */
+  | { type: 'companion_heir'; cohort: string; transport_key: string }
+  /** The cohort key's word for that key. */
+  | { type: 'companion_heir_signed'; cohort: string; sig: string };
 
 export type Effect =
   | {

@@ -1,6 +1,7 @@
 import { signalSighash, signedTogether } from '../bitcoin/index.ts';
 import type { Bytes } from '../crypto/index.ts';
 import type { TermsPolicy } from '../messages/index.ts';
+import { heirJobs } from './companion-heir.ts';
 import { fallbackMessages } from './fallback.ts';
 import { setStatement } from './joining.ts';
 import { heldDids } from './opportunity.ts';
@@ -9,6 +10,7 @@ import { beaconOf, type MemberBeacon, type MemberSession, type WalletState } fro
 /** Work that needs a secret. It follows from the state alone, so a restart finds it again. */
 export type Job =
   | { type: 'draw_leaves'; cohort: string; address: string; opportunity_id: string; dids: string[] }
+  | { type: 'sign_heir'; cohort: string; participant_pk: string; statement: Bytes }
   | { type: 'sign_set'; cohort: string; participant_pk: string; statement: Bytes }
   | {
       type: 'draw_nonces';
@@ -72,7 +74,7 @@ export function jobsOf(state: WalletState): Job[] {
         });
     }
   }
-  return jobs;
+  return [...jobs, ...heirJobs(state)];
 }
 
 /** What is signed in a session: the hash of each of its transactions. */

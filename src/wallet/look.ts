@@ -1,7 +1,7 @@
 import { confirmations, isByRecoveryKey, MIN_CONFIRMATIONS, parseTx } from '../bitcoin/index.ts';
 import type { ChainTx, ChainView } from '../cohort/index.ts';
 import { treeOf } from '../cohort/keys.ts';
-import { holdsEvidence, openSessions } from './check.ts';
+import { heldEvidence, holdsEvidence, openSessions, shownAnnouncement } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { askProofs } from './rounds.ts';
@@ -173,6 +173,15 @@ function witnessesOf(state: WalletState, look: Look): Map<string, Witness[]> {
       const isOpen = isSigned(session) && !isGone(beacon!, session, here?.chain ?? null);
       const witness = { status: sight?.status ?? 'unseen', isOpen };
       for (const { did, announcement } of session.updates) add(announcement, { did, ...witness });
+    }
+    // Whoever only fetches proofs knows of no session: there the proofs tell what a signal on the chain announced.
+    for (const { signal_bytes, seen } of membership.phase.name === 'restored' ? beacon!.signals.values() : []) {
+      const { status } = (here ? here.seen.get(signal_bytes) : seen) ?? { status: 'unseen' as const };
+      const evidence = heldEvidence(beacon!, signal_bytes);
+      for (const did of status === 'unseen' ? [] : state.dids.keys()) {
+        const announcement = shownAnnouncement(evidence, did);
+        if (announcement !== null) add(announcement, { did, status, isOpen: false });
+      }
     }
   }
   for (const { did, update, signal } of ownSignals(state)) {

@@ -145,7 +145,7 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
     sig,
   },
   companion_withdraw: { did, announcement: hash('update') },
-  companion_sync: { sessions: [{ cohort: hash('cohort'), session_ids: [session_id] }] },
+  companion_sync: { sessions: [{ cohort: hash('cohort'), session_ids: [session_id], heir_key: hash('heir') }] },
   companion_state: {
     policy_version: 1,
     revoked: false,
@@ -162,6 +162,7 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
           signatures: [sig, sig],
           challenge: hash('challenge'),
         },
+        heir: { transport_key: hash('heir'), counter: 1, sig },
       },
     ],
     released: [{ did, announcement: hash('update'), text: 'withdrawn' }],

@@ -114,7 +114,9 @@ export function deliver(scene: Scene, stays: (envelope: Envelope) => boolean = (
 }
 
 const isFor = (scene: Scene, { state }: Wallet, { to }: Envelope): boolean =>
-  state.cohorts.get(scene.cohort)?.transport === to || state.companionship?.key === to;
+  state.cohorts.get(scene.cohort)?.transport === to ||
+  state.cohorts.get(scene.cohort)?.rebinding?.transport === to ||
+  state.companionship?.key === to;
 
 /** Blocks come, everybody looks, and what follows is carried. */
 export function mine(scene: Scene, blocks = 1): void {

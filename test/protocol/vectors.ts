@@ -520,6 +520,9 @@ async function companions(): Promise<{ scene: Scene; json: Json }> {
   fund(scene);
   const one = newOwned(scene, owner, 'one');
   issue(owner, { dids: [one.did] });
+  const heir = draw('heir key of the owner');
+  owner.feed({ type: 'companion_heir', cohort: scene.cohort, transport_key: owner.hold(heir) });
+  owner.feed({ type: 'companion_sync' });
   deliver(scene);
   register(scene, owner, one);
   const first = await submit(scene, owner, one, { patch: addService('first') });
@@ -544,6 +547,7 @@ async function companions(): Promise<{ scene: Scene; json: Json }> {
         members,
         companion: toHex(COMPANION),
         owner: toHex(OWNER),
+        heir: toHex(heir),
         pairing: toHex(ONE_TIME),
       },
       pairing_string: encodeCompanionLink({

@@ -26,6 +26,12 @@ export function describeCompanion(news: CompanionEvent, nameOf: (did: string) =>
       return `the companion refused (${safeText(news.slot)}): ${safeText(news.text)} (${safeText(news.code)})`;
     case 'companion_ended':
       return `has no companion any more: ${safeText(news.reason)}`;
+    case 'companion_heir_signed':
+      return 'the owner can take this seat over, should this companion be lost';
+    case 'companion_inherited':
+      return 'the seat of the lost companion is this wallet’s: it fetches proofs, and cannot sign';
+    case 'companion_heir_named':
+    case 'companion_heir_kept':
     case 'companion_ordered':
     case 'companion_named':
     case 'companion_told':

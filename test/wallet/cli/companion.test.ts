@@ -108,13 +108,13 @@ describe('companion policy, withdraw, revoke', () => {
   test('revoke asks back, and does not ask a companion that is lost', async () => {
     const wallet = fakeWallet({
       companionRevoke: async () => ({ companion }),
-      companionLost: async () => ({ companion }),
+      companionLost: async () => ({ companion, cohorts: [] }),
     });
     expect((await cli(at('revoke'), { wallet })).code).toBe(2);
     expect(wallet.calls).toEqual([]);
     expect((await cli(at('revoke', '--yes'), { wallet })).out).toMatch(/is revoked/);
     const lost = await cli(at('revoke', '--yes', '--lost', '--json'), { wallet });
-    expect(JSON.parse(lost.out)).toEqual({ companion, lost: true });
+    expect(JSON.parse(lost.out)).toEqual({ companion, cohorts: [], lost: true });
     const names = wallet.calls.map(([name]) => name);
     expect(names).toEqual(['start', 'companionRevoke', 'stop', 'companionLost', 'stop']);
   });

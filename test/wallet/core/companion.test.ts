@@ -3,6 +3,7 @@ import { toHex } from '../../../src/crypto/index.ts';
 import { announcementOf } from '../../../src/did/index.ts';
 import type { Envelope, Message } from '../../../src/messages/index.ts';
 import { asCompanion, asOwner } from '../../../src/wallet/companion.ts';
+import { HEIR_COUNTER } from '../../../src/wallet/companion-heir.ts';
 import { openSessions } from '../../../src/wallet/core.ts';
 import { addService, draw, xOnly } from '../../cohort/members.ts';
 import {
@@ -484,6 +485,56 @@ describe('what an owner believes', () => {
     deliver(scene);
     expect(updateState(owner, one.did)).toEqual(['locked']);
     expect(asOwner(owner.state)!.told!.text).toMatch(/in doubt/);
+  });
+
+  test('of a companion that is lost the owner takes over the seat: it fetches what was signed, and shuts the companion out', async () => {
+    const pair = await standing('heir');
+    const { scene, owner, companion, one, cohort } = pair;
+    const heir = owner.hold(draw('heir of the owner'));
+    owner.feed({ type: 'companion_heir', cohort, transport_key: heir });
+    owner.feed({ type: 'companion_sync' });
+    deliver(scene);
+    expect(asOwner(owner.state)!.told!.cohorts).toMatchObject([
+      { heir: { transport_key: heir, counter: HEIR_COUNTER } },
+    ]);
+    fundOf(pair);
+    await submit(scene, owner, one);
+    deliver(scene, isDrawn('companion_signed'));
+    // The companion dies, and what it had to say to its owner with it.
+    companion.mail = [];
+    scene.wallets.splice(scene.wallets.indexOf(companion), 1);
+
+    owner.feed({ type: 'companion_lost', reason: 'lost' });
+    expect(owner.membership(cohort)).toMatchObject({ phase: { name: 'restored' }, rebinding: { transport: heir } });
+    deliver(scene);
+    expect(owner.membership(cohort)).toMatchObject({ transport: heir, rebind_counter: HEIR_COUNTER });
+    mine(scene, 6);
+    const { phase } = owner.membership(cohort);
+    const [held] = phase.name === 'restored' ? phase.beacon.signals.values() : [];
+    expect(held).toMatchObject({ seen: { status: 'final' } });
+    expect(held!.proofs.has(one.did)).toBe(true);
+    expect(updateState(owner, one.did)).toEqual(['final']);
+    // Found again, it has no voice there any more.
+    const before = scene.aggregator.state;
+    companion.rebind(cohort, HEIR_COUNTER - 1);
+    for (const envelope of companion.mail.splice(0)) scene.aggregator.receive(envelope);
+    expect(scene.aggregator.state.seats.get(owner.membership(cohort).participant_pk)?.transport).toBe(heir);
+    expect(before.seats.get(owner.membership(cohort).participant_pk)?.transport).toBe(heir);
+  });
+
+  test('an heir that the cohort key did not sign for is none', async () => {
+    const pair = await standing('false-heir');
+    const { scene, owner, cohort } = pair;
+    const heir = owner.hold(draw('heir of the owner'));
+    owner.feed({ type: 'companion_heir', cohort, transport_key: heir });
+    const told = asOwner(owner.state)!.told!;
+    const lie = { transport_key: heir, counter: HEIR_COUNTER, sig: 'ab'.repeat(64) };
+    const body = { ...told, cohorts: told.cohorts.map(view => ({ ...view, heir: lie })) };
+    owner.receive(letter(pair, { type: 'companion_state', body }, { from: COMPANION, to: xOnly(OWNER) }));
+    owner.feed({ type: 'companion_lost', reason: 'lost' });
+    expect(owner.membership(cohort)).toMatchObject({ phase: { name: 'ready' }, rebinding: null });
+    expect(owner.mail.filter(({ type }) => type === 'rebind')).toEqual([]);
+    deliver(scene);
   });
 
   test('a companion that is lost leaves what it had locked, and its owner free to pair anew', async () => {

@@ -242,6 +242,11 @@ export function newWallet(world: World, name: string): Wallet {
       return once({ type: 'leaves_drawn', cohort, opportunity_id, nonces }, null);
     }
     const { participant_pk } = job;
+    if (job.type === 'sign_heir')
+      return once(
+        { type: 'companion_heir_signed', cohort, sig: schnorr(job.statement, secretOf(participant_pk)) },
+        null,
+      );
     if (job.type === 'sign_set')
       return once({ type: 'set_signed', cohort, sig: schnorr(job.statement, secretOf(participant_pk)) }, null);
     if (job.type === 'sign_fallback') {

@@ -155,7 +155,8 @@ const revoke: Command = {
   details: [
     'Every cohort that the companion is a member of signals nothing more, for nobody: take the DIDs out of them first. What it',
     'had not signed for is free again. --lost is for a companion that cannot be asked any more: what it may have signed for',
-    'stays locked here, to be announced byte for byte the same, by `announce --via singleton`.',
+    'stays locked here, to be announced byte for byte the same, by `announce --via singleton`; its seats become those of this',
+    'wallet, to fetch the proofs of what it signed, and it is shut out of them.',
   ].join('\n'),
   options: {
     lost: { type: 'boolean', help: 'the companion is gone: do not ask it' },
