@@ -3,14 +3,14 @@ import { startHelper } from './answering.ts';
 import { report } from './report.ts';
 import { form, median, type Taken, takeRound } from './round.ts';
 import { sizes } from './sizes.ts';
-import { pause, startWorld } from './world.ts';
+import { pause, startWorld, until } from './world.ts';
 
 const FLOOD = fileURLToPath(new URL('./flood-process.js', import.meta.url));
 const RATE = 1_000;
 const ROUNDS = 3;
 const MEASURED_S = 5;
-/** What strangers may send at first is used up by then: every later event is one that is refused. */
-const FILL_S = 6;
+/** Refusals that tell that what strangers may send at first is used up. */
+const FULL = 500;
 const FLOOD_S = 75;
 
 /** Hostile events refused a second while an honest round runs, and what the round loses by them. */
@@ -35,8 +35,8 @@ async function one(n: number): Promise<void> {
     const about = { relay: world.relayUrl, to: transport_key, perSecond: RATE, keys: 100, seconds: FLOOD_S };
     await flood.ask('ready', about);
     await flood.ask('start', about);
-    await pause(FILL_S * 1_000);
     const refused = async (): Promise<number> => (await world.aggregator('status')).dropped.strangers_limited ?? 0;
+    await until('the lane of strangers is full', async () => (await refused()) > FULL, FLOOD_S);
     const [before, refusedBefore] = [await world.vitals(), await refused()];
     await pause(MEASURED_S * 1_000);
     const [after, refusedAfter] = [await world.vitals(), await refused()];

@@ -100,7 +100,8 @@ async function restart(world: Awaited<ReturnType<typeof startWorld>>, cohorts: r
   });
 }
 
-function newDid() {
+/** What a registration says of a DID that nobody controls. */
+export function newDid() {
   let secret: Uint8Array = Uint8Array.from(randomBytes(32));
   while (!curve.isSecretKey(secret)) secret = Uint8Array.from(randomBytes(32));
   const did = encodeDid({ version: 1, network: 'regtest', kind: 'key', genesisBytes: curve.publicKey(secret) });

@@ -11,6 +11,7 @@ import { createMail } from '../src/shell/mail.ts';
 import { openStore } from '../src/store/index.ts';
 import { writeHistory } from './history.ts';
 import { manyCohorts } from './many-cohorts.ts';
+import { manyDids } from './many-dids.ts';
 import { peakMib, timed } from './measure.ts';
 import { plainTerms } from './plain-terms.ts';
 import { report } from './report.ts';
@@ -19,11 +20,13 @@ import { sizes } from './sizes.ts';
 const WEEKS = 52;
 const random = (length: number): Bytes => Uint8Array.from(randomBytes(length));
 
-/** A year of weekly signals over 10⁵ DIDs, and 200 cohorts of five in one daemon. `many year`, `many cohorts`; sizes after it. */
+/** Many DIDs in one round, 200 cohorts of five, a year of weekly signals over 10⁵ DIDs: `many dids`, `cohorts`, `year`; sizes after it. */
 export async function run(args: readonly string[]): Promise<void> {
   const [part, ...rest] = args;
-  if (part !== 'cohorts') for (const n of sizes(rest, [100_000])) year(n);
-  if (part !== 'year') for (const n of sizes(rest, [200])) await manyCohorts(n);
+  const isAsked = (name: string): boolean => part === undefined || part === name;
+  if (isAsked('dids')) for (const n of sizes(rest, [2_500])) await manyDids(n);
+  if (isAsked('cohorts')) for (const n of sizes(rest, [200])) await manyCohorts(n);
+  if (isAsked('year')) for (const n of sizes(rest, [100_000])) year(n);
 }
 
 function newKeys(count: number): string[] {
