@@ -30,6 +30,8 @@ export type CohortEvent =
   | { type: 'member_rebound'; participant_pk: string; transport: string; counter: number; sig: string }
   | {
       type: 'set_proposed';
+      /** As in `cohort_formed`. */
+      told?: number;
       attempt: number;
       participant_pubkeys: string[];
       beacon_address: string;
@@ -42,7 +44,7 @@ export type CohortEvent =
   /** `told`: so many members, in the order of the set, learnt it in this step; all if left out. */
   | { type: 'cohort_formed'; challenge: string; told?: number }
   /** Further members were told, up to this place in the set. */
-  | { type: 'members_told'; what: 'ready' | 'request'; told: number }
+  | { type: 'members_told'; what: 'set' | 'ready' | 'request'; told: number }
   | {
       type: 'registration_received';
       request_id: string;

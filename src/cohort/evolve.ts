@@ -70,6 +70,8 @@ export function evolve(state: CohortState | null, event: Stored<CohortEvent>): C
     case 'reminded':
     case 'deaf_time_credited':
       return evolveTime(state, event);
+    case 'members_told':
+      return event.what === 'set' ? setOut(state, event.told) : withBeacon(state, beacon => membersTold(beacon, event));
     default:
       return withBeacon(state, beacon => evolveBeacon(beacon, event));
   }
@@ -179,7 +181,7 @@ function withBeacon(state: CohortState, change: (beacon: Beacon) => Beacon): Coh
 }
 
 type SetUp = 'advert_created' | 'advert_refreshed' | 'advert_status_changed' | 'seat_taken' | 'seats_dropped';
-type Early = SetUp | 'member_rebound' | 'set_proposed' | 'set_signed' | 'set_failed' | 'cohort_formed';
+type Early = SetUp | 'member_rebound' | 'members_told' | 'set_proposed' | 'set_signed' | 'set_failed' | 'cohort_formed';
 type BeaconEvent = Exclude<Stored<CohortEvent>, { type: Early | 'cohort_ended' | 'reminded' | 'deaf_time_credited' }>;
 
 function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
@@ -211,8 +213,6 @@ function evolveBeacon(beacon: Beacon, event: BeaconEvent): Beacon {
       );
       return beacon;
     }
-    case 'members_told':
-      return membersTold(beacon, event);
     case 'round_requested':
       return { ...beacon, round_requested: true };
     case 'alarm_raised':
@@ -333,6 +333,13 @@ function setQueue(beacon: Beacon, did: string, queue: QueuedUpdate[]): void {
   else beacon.ready.delete(did);
 }
 
+function setOut(state: CohortState, told: number): CohortState {
+  const { phase } = state;
+  if (phase.name !== 'confirming') throw new Error(`a set told while ${phase.name}`);
+  const { told: _, ...rest } = phase;
+  return { ...state, phase: { ...rest, ...toldField(told, phase.participant_pubkeys.length) } };
+}
+
 function membersTold(beacon: Beacon, { what, told }: Pick_<'members_told'>): Beacon {
   const count = beacon.participant_pubkeys.length;
   if (what === 'ready') {
@@ -353,7 +360,6 @@ type RoundEvent = Exclude<
       | 'registration_refused'
       | 'did_registered'
       | 'update_queued'
-      | 'members_told'
       | 'round_requested'
       | 'alarm_raised'
       | 'alarm_cleared'

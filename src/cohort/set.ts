@@ -6,7 +6,7 @@ import type { CohortEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { beaconOf, setStatementOf } from './keys.ts';
 import type { CohortState, EnvelopeOf, Phase } from './state.ts';
-import { readyAtOnce, toldField } from './telling.ts';
+import { advanceSetOut, readyAtOnce, toldField } from './telling.ts';
 
 type Recruiting = Extract<Phase, { name: 'recruiting' }>;
 type Confirming = Extract<Phase, { name: 'confirming' }>;
@@ -47,10 +47,11 @@ function proposeSet(state: CohortState, attempt: number, env: Env): Decision {
   const { terms, status } = state.advert;
   const set = beaconOf([...state.seats.keys()], terms.btc_network, terms.policy);
   const wait = terms.latency.cohort_set;
-  const events: CohortEvent[] = [
-    { type: 'set_proposed', attempt, ...set, deadline: env.now + wait, remind_at: env.now + Math.ceil(wait / 2) },
-  ];
-  const effects = set.participant_pubkeys.map(member => sendSet(state, { ...set, attempt }, member));
+  const count = set.participant_pubkeys.length;
+  const told = readyAtOnce(count);
+  const until = { deadline: env.now + wait, remind_at: env.now + Math.ceil(wait / 2) };
+  const events: CohortEvent[] = [{ type: 'set_proposed', attempt, ...set, ...until, ...toldField(told, count) }];
+  const effects = set.participant_pubkeys.slice(0, told).map(member => sendSet(state, { ...set, attempt }, member));
   if (status === 'open') {
     events.push({ type: 'advert_status_changed', status: 'full' });
     effects.push({ type: 'publish_advert', status: 'full' });
@@ -97,6 +98,7 @@ export function decideSetAck(state: CohortState, envelope: EnvelopeOf<'cohort_se
 /** Forms the cohort when all have signed; drops who did not answer, so that a smaller set can follow. */
 export function advanceConfirming(state: CohortState, phase: Confirming, env: Env): Decision {
   if (state.advert.status === 'cancelled') return end(state, 'the advert was cancelled');
+  if (phase.told !== undefined) return advanceSetOut(phase, phase.told, member => sendSet(state, phase, member));
   const unheard = phase.participant_pubkeys.filter(key => !phase.signatures.has(key));
   if (unheard.length === 0) {
     const source = { ...phase, address: phase.beacon_address, challenge: env.entropy };

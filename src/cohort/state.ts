@@ -53,6 +53,8 @@ export type Phase =
   | { name: 'recruiting'; attempts: number }
   | {
       name: 'confirming';
+      /** Only so many members have the set as yet; left out where all have it. */
+      told?: number;
       attempt: number;
       participant_pubkeys: string[];
       beacon_address: string;

@@ -1,16 +1,18 @@
 import { accept, nothing } from './answer.ts';
 import type { Decision, Effect } from './inputs.ts';
-import type { Beacon } from './state.ts';
+import type { Beacon, Phase } from './state.ts';
+
+type Confirming = Extract<Phase, { name: 'confirming' }>;
 
 /**
  * What goes to every member and is large goes out in steps, each with a fact of how far it came: all of it at once would
  * take hundreds of megabytes, and nobody would be heard for seconds. A restart goes on where the log ends.
  */
-const SIGNATURES_AT_ONCE = 4_000;
+const SIGNATURES_AT_ONCE = 2_000;
 const MEMBERS_AT_ONCE = 32;
 const PROOFS_AT_ONCE = 64;
 
-/** How many members of a new cohort of `count` learn in one step that it stands: each gets everybody's signature. */
+/** How many members of a cohort of `count` get in one step what holds something of everybody: the set, and its signatures. */
 export const readyAtOnce = (count: number): number => Math.max(1, Math.floor(SIGNATURES_AT_ONCE / count));
 
 /** Up to which member, by its place in the set, a round's request goes out in the step that begins at `from`. */
@@ -27,6 +29,16 @@ export function requestsUpTo({ participant_pubkeys, held }: Beacon, from: number
 
 /** Left out where all were told: so it is in small cohorts, and in every log that was written before. */
 export const toldField = (told: number, count: number): { told?: number } => (told < count ? { told } : {});
+
+/** Sends the proposed set to the next members. */
+export function advanceSetOut(
+  { participant_pubkeys: all }: Confirming,
+  from: number,
+  send: (member: string) => Effect,
+): Decision {
+  const told = Math.min(from + readyAtOnce(all.length), all.length);
+  return accept([{ type: 'members_told', what: 'set', told }], ...all.slice(from, told).map(send));
+}
 
 /** Tells the next members that the cohort stands; nothing where all know. */
 export function advanceReady(beacon: Beacon, send: (member: string) => Effect): Decision {
