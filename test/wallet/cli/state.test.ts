@@ -124,9 +124,14 @@ test.each([
   [view({ saved: false, forgotten: true }), 'deleted'],
   [view({ stopped: { why: 'old_copy', writer: 'aa', counter: 9, text } }), text],
 ])('status with %j', async (saved, line) => {
-  const { out } = await cli(at('status'), { wallet: fakeWallet({ status: () => statusOf({ saved }) }) });
+  const { out } = await cli(at('status'), { wallet: fakeWallet({ status: () => statusOf({ seeded: true, saved }) }) });
   if (line === null) expect(out).not.toContain('state on relays');
   else expect(out).toMatch(new RegExp(`state on relays.*${line.replace(/[()]/g, '\\$&')}`));
+});
+
+test('status of a wallet that should save and has no seed says why it does not', async () => {
+  const wallet = fakeWallet({ status: () => statusOf({ seeded: false, saved: view({ saved: false, counter: 0 }) }) });
+  expect((await cli(at('status'), { wallet })).out).toMatch(/state on relays.*no seed/);
 });
 
 test('did create connects a wallet that saves its state, and says so', async () => {

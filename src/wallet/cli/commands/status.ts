@@ -77,7 +77,7 @@ function statusText(
       ...(now.companion === null || (now.companion.role === 'owner' && now.companion.phase === 'ended')
         ? []
         : companionRows(now.companion, reader)),
-      ['state on relays', savedText(now.saved)],
+      ['state on relays', savedText(now)],
       ['chain', `${chain.kind}${chain.height === null ? '' : `, block ${thousands(chain.height)}`}`],
     ],
     paint,
@@ -92,8 +92,9 @@ function statusText(
 }
 
 /** Nothing for a wallet that saves nothing there. */
-function savedText(saved: WalletStatus['saved']): Cell | null {
+function savedText({ saved, seeded }: WalletStatus): Cell | null {
   if (!saved || (!saved.on && saved.counter === 0)) return null;
+  if (!seeded) return { text: 'not saved: these keys have no seed, so nothing could be read back', style: 'red' };
   if (saved.stopped) return { text: safeText(saved.stopped.text), style: 'red' };
   if (saved.forgotten) return 'deleted; nothing is saved before btcr2-wallet state push';
   const { counter, relays, needed } = saved;
