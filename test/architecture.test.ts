@@ -31,6 +31,7 @@ const PURE_FILES = [
   'look',
   'rebind',
   'recovery',
+  'refund',
   'restore-evidence',
   'rounds',
   'saved/choose',

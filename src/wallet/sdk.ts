@@ -31,6 +31,8 @@ import { sidecarOf } from './dids.ts';
 import { discoverAdverts } from './discovery.ts';
 import { createOwnBeacon } from './own-beacon.ts';
 import { createPublishing } from './publishing.ts';
+import type { RefundApi } from './refund-api.ts';
+import { createRefunding } from './refunding.ts';
 import { createRestorer, isSeeded } from './restorer.ts';
 import { createAutosave } from './saved/autosave.ts';
 import { createSaver } from './saved/saver.ts';
@@ -72,7 +74,8 @@ export interface Wallet
     PublishApi,
     SavedApi,
     SuccessionApi,
-    CompanionApi {
+    CompanionApi,
+    RefundApi {
   /** Connects to the relays and answers rounds by itself from now on. */
   start(): void;
   stop(): Promise<void>;
@@ -237,6 +240,7 @@ export function createWallet(parts: WalletParts): Wallet {
     ...belonging,
     ...companionApi,
     ...succeeding,
+    ...createRefunding({ actor, eye, chain }),
     compose: async request => actor.compose(request, connecting.urls()),
     async composed({ events }) {
       actor.composed(events);

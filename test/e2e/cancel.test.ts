@@ -204,6 +204,41 @@ test('the refund of a deposit is signed before the deposit is sent, and the node
   expect((await show()).alarms).toEqual([]);
 });
 
+test('the refund of a round’s change is held by every member: one of them sends it with the aggregator gone', {
+  timeout: 240_000,
+}, async () => {
+  const to = await elsewhere();
+  await begin('change', { refund: { address: to, delay_blocks: DELAY } });
+  await deposit(node, address);
+  const did = await newDid(alexis, cohort);
+  await alexis.update({ did, patch: addService('one') });
+  const sent = await until(
+    'a signal',
+    async () => (await show()).rounds.find(each => each.stage === 'announced'),
+    WAIT_MS,
+  );
+  await until('it is sent', async () => (await waiting()).includes(sent.txid!), WAIT_MS);
+  await node.mine(6);
+  await closed(aggregator, cohort, sent.round);
+  await until('version 2', async () => (await bilal.refunds({ cohort })).refunds.length === 1, WAIT_MS);
+  await aggregator.stop();
+  await alexis.stop();
+
+  await expect(bilal.refunds({ cohort, send: true })).rejects.toThrow(/no refund whose delay has passed/);
+  await node.mine(DELAY - 7);
+  await expect(bilal.refunds({ cohort, send: true })).rejects.toThrow(/no refund whose delay has passed/);
+  const [early] = (await bilal.refunds({ cohort })).refunds;
+  expect(await judged(early!.hex)).toBe('non-BIP68-final');
+  await node.mine(1);
+  const { refunds, without_sats } = await bilal.refunds({ cohort, send: true });
+  expect(refunds).toMatchObject([{ outpoint: `${sent.txid}:0`, txid: early!.txid, sent: true }]);
+  expect(without_sats).toBe(0);
+  await node.mine(1);
+  const cap = bilal.status().cohorts[0]!.terms.fee_cap;
+  expect(await output(early!.txid)).toEqual({ address: to, sats: refunds[0]!.value_sats - cap });
+  expect(await bilal.refunds({ cohort })).toMatchObject({ refunds: [], without_sats: 0 });
+});
+
 /** A payment to the beacon that was signed and is kept back. */
 async function unsentDeposit(
   sats: number,

@@ -1,7 +1,16 @@
 import type { ByHandApi, CompanionApi, PublishApi, RestoreApi, SavedApi, SingletonApi, WalletApi } from '../api.ts';
+import type { RefundApi } from '../refund-api.ts';
 import type { SuccessionApi } from '../succession-api.ts';
 
-type Api = WalletApi & SingletonApi & ByHandApi & RestoreApi & PublishApi & SavedApi & SuccessionApi & CompanionApi;
+type Api = WalletApi &
+  SingletonApi &
+  ByHandApi &
+  RestoreApi &
+  PublishApi &
+  SavedApi &
+  SuccessionApi &
+  CompanionApi &
+  RefundApi;
 
 type Asked<F> = F extends (...parameters: infer P) => infer R ? (...parameters: P) => Promise<Awaited<R>> : never;
 
@@ -18,6 +27,7 @@ export const localPort = (wallet: Api): WalletPort => ({
   leave: (cohort, options) => (options ? wallet.leave(cohort, options) : wallet.leave(cohort)),
   succession: request => wallet.succession(request),
   exit: request => wallet.exit(request),
+  refunds: request => wallet.refunds(request),
   rebind: cohort => wallet.rebind(cohort),
   release: request => wallet.release(request),
   createDid: request => wallet.createDid(request),

@@ -51,6 +51,7 @@ export function remotePort(socket: string): WalletPort {
     ready: cohort => ask('ready', cohort),
     leave: (cohort, options) => (options?.force ? ask('leave', { cohort, force: true }) : ask('leave', cohort)),
     succession: request => ask('succession', request),
+    refunds: request => ask('refunds', request),
     exit: request => ask('exit', request),
     release: request => ask('release', request),
     rebind: cohort => ask('rebind', cohort),

@@ -44,6 +44,7 @@ const leaveRequest = z.union([
   text.transform(cohort => ({ cohort, force: false })),
   z.strictObject({ cohort: text, force: z.boolean().default(false) }),
 ]);
+const refundsRequest = z.strictObject({ cohort: text, send: z.boolean().optional() });
 const successionRequest = z.strictObject({
   cohort: text,
   alone: z.boolean().optional(),
@@ -157,6 +158,7 @@ export function walletMethods(port: WalletPort, facts: { pid: number; network: s
       const { cohort, force } = take(leaveRequest, params);
       return force ? port.leave(cohort, { force }) : port.leave(cohort);
     },
+    refunds: async params => port.refunds(defined(take(refundsRequest, params))),
     succession: async params => port.succession(defined(take(successionRequest, params))),
     exit: async params => port.exit(defined(take(exitRequest, params))),
     rebind: async params => port.rebind(take(named('cohort'), params)),

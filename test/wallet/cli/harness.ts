@@ -209,6 +209,7 @@ export function fakeWallet(answers: Partial<Wallet> = {}): FakeWallet {
     rebind: noted('rebind', answers.rebind),
     succession: noted('succession', answers.succession),
     exit: noted('exit', answers.exit),
+    refunds: noted('refunds', answers.refunds),
     release: noted('release', answers.release),
     createDid: noted('createDid', answers.createDid),
     register: noted('register', answers.register),

@@ -18,6 +18,7 @@ import { publish } from './publish.ts';
 import { putBack } from './put-back.ts';
 import { rebind } from './rebind.ts';
 import { recovery } from './recovery.ts';
+import { refund } from './refund.ts';
 import { register } from './register.ts';
 import { release } from './release.ts';
 import { resolve } from './resolve.ts';
@@ -51,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
   update,
   announce,
   release,
+  refund,
   funding,
   run,
   ...companionCommands,
