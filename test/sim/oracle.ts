@@ -1,7 +1,7 @@
 import { type CohortEvent, type CohortState, evolve } from '../../src/cohort/index.ts';
 import { toHex } from '../../src/crypto/index.ts';
 import { announcementOf, type SignedUpdate } from '../../src/did/index.ts';
-import type { Envelope } from '../../src/messages/index.ts';
+import { type Envelope, NO_SIGNAL } from '../../src/messages/index.ts';
 import type { NostrEvent } from '../../src/nostr/index.ts';
 import { createMail, type LendSecret } from '../../src/shell/mail.ts';
 import type { Batch, Store } from '../../src/store/index.ts';
@@ -120,6 +120,11 @@ export function createOracle(options: {
     if (next) cohorts.set(stream, next);
     if (event.type === 'update_queued')
       everQueued.set(event.announcement, { did: event.did, target_version_id: event.version });
+    if (event.type === 'spend_requested') {
+      const { txid, vout } = event.outpoint;
+      const spend = { cohort: stream, outpoint: `${txid}:${vout}`, signal_bytes: NO_SIGNAL, updates: [] };
+      sessions.set(event.session_id, { ...spend, signers: new Set() });
+    }
     if (event.type !== 'session_requested') return;
     const { outpoint, signal_bytes, updates } = event.frozen;
     sessions.set(event.session_id, {
@@ -136,8 +141,13 @@ export function createOracle(options: {
     const held = evidenceStored.get(role) ?? new Set();
     evidenceStored.set(role, held);
     if (event.type === 'evidence_kept') for (const { signal_bytes } of event.signals) held.add(signal_bytes);
-    if (event.type === 'session_checked' && !held.has(event.session.signal_bytes))
+    if (
+      event.type === 'session_checked' &&
+      event.session.signal_bytes !== NO_SIGNAL &&
+      !held.has(event.session.signal_bytes)
+    )
       violate(`${role} checked session ${event.session.session_id} without having stored its evidence`);
+    if (event.type === 'spend_told') journalOf(role).transactions.set(`told ${event.transaction}`, event.transaction);
     if (event.type === 'transactions_told')
       for (const hex of event.transactions) journalOf(role).transactions.set(`told ${hex}`, hex);
   }
@@ -277,7 +287,8 @@ export function createOracle(options: {
     const heard = nonceHeard.get(session_id) ?? new Set();
     nonceHeard.set(session_id, heard.add(from));
     const session = sessions.get(session_id);
-    if (session && !evidenceStored.get(name)?.has(session.signal_bytes))
+    const isSignal = session && session.signal_bytes !== NO_SIGNAL;
+    if (isSignal && !evidenceStored.get(name)?.has(session.signal_bytes))
       blame(name, `${name} sent a nonce for ${session_id} before it had stored its evidence`);
   }
 
@@ -312,6 +323,8 @@ export function createOracle(options: {
   function onSignable(id: string, session: SeenSession): void {
     for (const [other, rival] of sessions) {
       if (other === id || rival.signers.size === 0 || rival.outpoint !== session.outpoint) continue;
+      // A spend that announces nothing may stand beside a signal: whichever is mined, one at most is announced.
+      if (NO_SIGNAL === rival.signal_bytes || NO_SIGNAL === session.signal_bytes) continue;
       if (rival.signal_bytes !== session.signal_bytes)
         violate(`two signals of one outpoint may be completed: sessions ${other} and ${id} of ${session.outpoint}`);
     }

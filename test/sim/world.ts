@@ -46,6 +46,10 @@ export interface WorldOptions {
   isHonest?: (name: string) => boolean;
   /** Whether a program ends here. */
   strikes?: (program: Program, point: Point, phase: Phase, recovering: boolean) => boolean;
+  /** What the operator does besides, each second that the daemon is up. */
+  chores?: (api: Daemon['api'], world: World) => Promise<void>;
+  /** What a user does before anything else; whether that was all for now. */
+  errands?: (wallet: Wallet, member: WalletRole, world: World) => Promise<boolean>;
   tamper?: (wallet: WalletRole) => ((batch: Batch, keys: KeyStore) => Batch) | undefined;
 }
 
@@ -364,6 +368,7 @@ export function createWorld(options: WorldOptions): World {
               await api.advertCreate({ ...standardTerms, id: `c${i}`, cohort_size: size, ...options.terms?.(i) });
             }
           }
+          await options.chores?.(api, world);
         })
         .catch(error => note(`the operator was not answered: ${String(error)}`));
     });
@@ -411,12 +416,13 @@ function startMiner(
 
 /** A person who wants updates announced, looks at what the wallet shows, and asks again when a command was cut off. */
 function startUser(
-  { clock, luck, cohortId, note }: World,
+  world: World,
   member: WalletRole,
-  { pace: [least, most] = [0.5, 2] }: WorldOptions,
+  { pace: [least, most] = [0.5, 2], errands }: WorldOptions,
   as: (role: Role, run: () => void) => void,
   people: Owner,
 ): void {
+  const { clock, luck, cohortId, note } = world;
   const own = luck.fork(`user of ${member.role.name}`);
   const pace = (): number => 1_000 * (least + own.next() * (most - least));
 
@@ -424,7 +430,7 @@ function startUser(
 
   async function next(wallet: Wallet): Promise<void> {
     const cohort = cohortId(member.cohort);
-    if (cohort === null) return;
+    if (cohort === null || (await errands?.(wallet, member, world))) return;
     const { cohorts, dids } = wallet.status();
     const seat = cohorts.find(each => each.cohort === cohort);
     if (!seat || seat.phase.startsWith('ended')) {
