@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { LADDER_KINDS, LADDER_TERMS } from './byzantine/ladder-kinds.ts';
 import { playSessions } from './byzantine/run.ts';
 
 /** A slice of the long proof, in every `npm test`; `npm run torture` plays 2,000. */
@@ -8,4 +9,12 @@ test('60 misbehaving sessions of three members: exact blame, nothing signed twic
 }, async () => {
   const { rows } = await playSessions(60, 20261122);
   expect(rows.filter(({ trials }) => trials > 0).length).toBeGreaterThanOrEqual(60);
+});
+
+// faults 16, 18, 20, 30
+test('every way to spoil one step or one refund of a ladder: exact blame, and no step is complete without its refund', {
+  timeout: 240_000,
+}, async () => {
+  const { rows } = await playSessions(LADDER_KINDS.length, 20261122, { kinds: LADDER_KINDS, terms: LADDER_TERMS });
+  expect(rows.map(({ trials }) => trials)).toEqual(LADDER_KINDS.map(() => 1));
 });

@@ -44,15 +44,20 @@ type Points = NonceBody['nonce_points'];
 type Authorization = Body<'signal_authorization'>;
 type Of<T extends Envelope['type']> = Extract<Envelope, { type: T }>;
 
-const fine: Expected = { ends: null, blamed: false, notHeard: false, kept: [] };
-const unheard: Expected = { ...fine, ends: 'not_heard', notHeard: true };
-const badNonce: Expected = { ...fine, ends: 'invalid_nonce', blamed: true, kept: ['invalid_nonce'] };
-const badSignature: Expected = { ...fine, ends: 'invalid_signature', blamed: true, kept: ['invalid_signature'] };
-const vetoed: Expected = { ...fine, ends: 'veto' };
+export const fine: Expected = { ends: null, blamed: false, notHeard: false, kept: [] };
+export const unheard: Expected = { ...fine, ends: 'not_heard', notHeard: true };
+export const badNonce: Expected = { ...fine, ends: 'invalid_nonce', blamed: true, kept: ['invalid_nonce'] };
+export const badSignature: Expected = { ...fine, ends: 'invalid_signature', blamed: true, kept: ['invalid_signature'] };
+export const vetoed: Expected = { ...fine, ends: 'veto' };
 const whatever: Expected = { ...fine, ends: 'any' };
 
-const member = (name: string, expected: Expected, make: Kind['make']): Kind => ({ name, by: 'member', expected, make });
-const liar = (name: string, make: Kind['make'], expected: Expected = whatever): Kind => ({
+export const member = (name: string, expected: Expected, make: Kind['make']): Kind => ({
+  name,
+  by: 'member',
+  expected,
+  make,
+});
+export const liar = (name: string, make: Kind['make'], expected: Expected = whatever): Kind => ({
   name: `aggregator: ${name}`,
   by: 'aggregator',
   expected,
@@ -67,7 +72,11 @@ const on =
       from === cast.culprit && envelope.type === type ? change(envelope as Of<T>, cast) : [envelope],
   });
 
-const withPoints = (name: string, expected: Expected, points: (own: Points, cast: Cast, session: string) => Points) =>
+export const withPoints = (
+  name: string,
+  expected: Expected,
+  points: (own: Points, cast: Cast, session: string) => Points,
+) =>
   member(
     `nonce: ${name}`,
     expected,
@@ -78,7 +87,7 @@ const withPoints = (name: string, expected: Expected, points: (own: Points, cast
     ]),
   );
 
-const withSig = (name: string, expected: Expected, sig: (own: Authorization, cast: Cast) => object) =>
+export const withSig = (name: string, expected: Expected, sig: (own: Authorization, cast: Cast) => object) =>
   member(
     `signature: ${name}`,
     expected,
@@ -87,10 +96,10 @@ const withSig = (name: string, expected: Expected, sig: (own: Authorization, cas
     ]),
   );
 
-const OFF = `02${'0'.repeat(63)}5`;
+export const OFF = `02${'0'.repeat(63)}5`;
 const ORDER = BigInt('0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141');
-const scalar = (value: bigint): string => (((value % ORDER) + ORDER) % ORDER).toString(16).padStart(64, '0');
-const number = (hex: string): bigint => BigInt(`0x${hex}`);
+export const scalar = (value: bigint): string => (((value % ORDER) + ORDER) % ORDER).toString(16).padStart(64, '0');
+export const number = (hex: string): bigint => BigInt(`0x${hex}`);
 const negated = (hex: string): string => toHex(curve.pointCompress(curve.pointNegate(fromHex(hex)), true));
 const randomPair = ({ label }: Cast, more = ''): [string, string] => [
   somePoint(`${label} one ${more}`),

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { judgeTranscript } from '../../../src/blame/index.ts';
+import type { Terms } from '../../../src/messages/index.ts';
 import { seeded } from '../processes.ts';
 import { KINDS, type Kind } from './kinds.ts';
 import { blamed, expectSound, newStage, type Order, playSession, type Stage } from './scene.ts';
@@ -28,9 +29,13 @@ const PER_STAGE = 8;
  * Plays so many sessions of three members, each spoilt in one way by one of them, by the aggregator, or by what a
  * member sees of the chain; every kind comes up equally often. Fails with the seed, the number and the kind.
  */
-export async function playSessions(sessions: number, seed: number): Promise<Report> {
+export async function playSessions(
+  sessions: number,
+  seed: number,
+  { kinds = KINDS, terms = {} }: { kinds?: readonly Kind[]; terms?: Partial<Terms> } = {},
+): Promise<Report> {
   const rows = new Map<string, Row>(
-    KINDS.map(({ name }) => [name, { kind: name, trials: 0, ended: new Map(), convicted: 0, kept: 0, retries: 0 }]),
+    kinds.map(({ name }) => [name, { kind: name, trials: 0, ended: new Map(), convicted: 0, kept: 0, retries: 0 }]),
   );
   let stage: Stage | null = null;
   let deck: Kind[] = [];
@@ -38,9 +43,9 @@ export async function playSessions(sessions: number, seed: number): Promise<Repo
     const chance = seeded(seed * 7_919 + session * 104_729 + 1);
     for (let i = 0; i < 8; i++) chance();
     const upTo = (limit: number): number => Math.floor(chance() * limit);
-    if (deck.length === 0) deck = [...KINDS];
+    if (deck.length === 0) deck = [...kinds];
     const kind = deck.splice(upTo(deck.length), 1)[0]!;
-    if (stage === null || session % PER_STAGE === 0) stage = newStage();
+    if (stage === null || session % PER_STAGE === 0) stage = newStage(terms);
     try {
       await playOne(stage, kind, rows.get(kind.name)!, upTo, `${seed} ${session}`);
     } catch (error) {

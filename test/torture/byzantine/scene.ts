@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
-import { buildSignal, parseTx } from '../../../src/bitcoin/index.ts';
+import { agreedFees, buildSignal, parseTx, refundsOf } from '../../../src/bitcoin/index.ts';
 import { judgeTranscript, type Transcript } from '../../../src/blame/index.ts';
 import type { ChainView } from '../../../src/cohort/index.ts';
 import { fromHex } from '../../../src/crypto/index.ts';
 import type { DidDocument } from '../../../src/did/index.ts';
-import type { Body, Envelope, Message } from '../../../src/messages/index.ts';
+import type { Body, Envelope, Message, Terms } from '../../../src/messages/index.ts';
 import type { MemberSession } from '../../../src/wallet/state.ts';
 import { type Controller, draw } from '../../cohort/members.ts';
 import { drafted, mine, ready, register, type Scene } from '../../wallet/core/driver.ts';
@@ -39,8 +39,8 @@ export interface Tamper {
 /** Members' mail is carried in the order of this list: a rushing adversary speaks last. */
 export type Order = (wallets: readonly Wallet[]) => Wallet[];
 
-export function newStage(names = ['ada', 'bob', 'eve']): Stage {
-  const scene = ready({ frequency: { interval: 86_400, min_interval: 0, pending_updates: 1 } }, names, {
+export function newStage(terms: Partial<Terms> = {}, names = ['ada', 'bob', 'eve']): Stage {
+  const scene = ready({ frequency: { interval: 86_400, min_interval: 0, pending_updates: 1 }, ...terms }, names, {
     deposit: 1_000_000,
     quick: true,
   });
@@ -205,21 +205,27 @@ export function expectSound(stage: Stage): void {
 
 /** A nonce leaves only for what rules and chain make: built here once more, with the value that was really paid. */
 function expectRebuilt(
-  { outpoint, signal_bytes, steps }: MemberSession,
+  { outpoint, signal_bytes, steps, refunds = [] }: MemberSession,
   { aggregator }: Stage,
   truth: ChainView,
 ): void {
   const funding = truth.history.find(tx => tx.txid === outpoint.txid);
   const value_sats = funding && parseTx(funding.hex).outputs[outpoint.vout]?.value_sats;
   expect(value_sats).toBeDefined();
-  const rebuilt = buildSignal({
-    prevout: { ...outpoint, value_sats: value_sats! },
-    scriptHex: aggregator.script,
-    signalBytes: fromHex(signal_bytes),
-    feeSats: steps[0]!.fee_sats,
-  });
-  expect(steps.map(step => step.unsigned_hex)).toEqual([rebuilt.unsignedHex]);
-  expect(steps[0]!.fee_sats).toBeLessThanOrEqual(aggregator.advert.terms.fee_cap);
+  const { terms } = aggregator.advert;
+  const fees = agreedFees(terms, steps[0]!.fee_sats);
+  const rebuilt = fees.map(feeSats =>
+    buildSignal({
+      prevout: { ...outpoint, value_sats: value_sats! },
+      scriptHex: aggregator.script,
+      signalBytes: fromHex(signal_bytes),
+      feeSats,
+    }),
+  );
+  const hexes = rebuilt.map(({ unsignedHex }) => unsignedHex);
+  expect(steps.map(step => step.unsigned_hex)).toEqual(hexes);
+  expect(Math.max(...fees)).toBeLessThanOrEqual(terms.fee_cap);
+  expect(refunds).toEqual(refundsOf(terms, aggregator.script, hexes));
 }
 
 function once(known: Map<string, string>, key: string, value: unknown): void {
