@@ -4,7 +4,6 @@ import {
   chooseFee,
   chooseOutpoint,
   MIN_RATE,
-  parseTx,
   type Refund,
   refundsOf,
   signalVsize,
@@ -25,8 +24,8 @@ import { aggregateOf } from './evidence.ts';
 import { drawFrozen, missingTree } from './freeze.ts';
 import type { ChainView, Decision, Effect, Env } from './inputs.ts';
 import { endBlocker, nobodySigns } from './listing.ts';
+import { ownTransactions } from './own.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
-import { allSteps } from './steps.ts';
 import { requestsUpTo, toldField } from './telling.ts';
 
 export const CONFIRMATIONS_FINAL = 6;
@@ -77,20 +76,6 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
   const outpoint = usableOutpoint(state, beacon, env.chain);
   return 'txid' in outpoint ? null : `no usable deposit: ${outpoint.why}`;
 }
-
-/** Ids of all that this cohort's members were ever asked to sign and may have signed. */
-export const ownTransactions = ({ signals, round, spends, spend, recoveries }: Beacon): Set<string> =>
-  new Set([
-    ...recoveries.map(({ txid }) => txid),
-    ...signals.flatMap(({ steps, refunds }) => [
-      ...steps.map(step => step.txid),
-      ...refunds.map(hex => parseTx(hex).txid),
-    ]),
-    ...[...(round?.open ?? []), ...spends.map(({ session }) => session)].flatMap(session =>
-      [...allSteps(session), ...session.refunds].map(({ txid }) => txid),
-    ),
-    ...(spend?.stage.session.steps ?? []).map(step => step.txid),
-  ]);
 
 export function usableOutpoint(state: CohortState, beacon: Beacon, chain: ChainView): Outpoint | { why: string } {
   const own = ownTransactions(beacon);

@@ -4,7 +4,8 @@ import type { CohortEvent } from './events.ts';
 import type { ChainTx, ChainView, Decision, Effect, Env } from './inputs.ts';
 import { treeOf } from './keys.ts';
 import { raiseFee } from './ladder.ts';
-import { CONFIRMATIONS_FINAL, endAttempt, ownTransactions, tellEnded } from './rounds.ts';
+import { ownTransactions, txAt } from './own.ts';
+import { CONFIRMATIONS_FINAL, endAttempt, tellEnded } from './rounds.ts';
 import type { Beacon, CohortState, Outpoint, Round, Signal, SignalSeen, SignedSpend } from './state.ts';
 import { tellStatus } from './status.ts';
 import { allSteps } from './steps.ts';
@@ -179,7 +180,7 @@ function settleRecoveries(beacon: Beacon, chain: ChainView): Decision {
 /** A spend that is six deep needs sending no more. */
 function settleSpends(beacon: Beacon, chain: ChainView): Decision {
   const isDeep = ({ transaction, isFinal }: SignedSpend): boolean => {
-    const tx = isFinal || !transaction ? undefined : chain.history.find(({ txid }) => txid === transaction.txid);
+    const tx = isFinal || !transaction ? undefined : txAt(chain, transaction.txid);
     return tx !== undefined && confirmationsOf(tx, chain) >= CONFIRMATIONS_FINAL;
   };
   const deep = beacon.spends.find(isDeep);
@@ -195,7 +196,7 @@ const isBuried = (signal: Signal, chain: ChainView): boolean =>
   signal.seen.status === 'final' && chain.tip.height - signal.seen.height + 1 > WATCH_DEPTH;
 
 function look(signal: Signal, chain: ChainView): SignalSeen | null {
-  const tx = chain.history.find(candidate => candidate.txid === signal.txid);
+  const tx = txAt(chain, signal.txid);
   const wasMined = 'height' in signal.seen;
   if (!tx) return wasMined ? { status: 'reorged' } : null;
   if (tx.height === null || tx.block_hash === null) return wasMined ? { status: 'reorged' } : { status: 'broadcast' };
@@ -259,7 +260,7 @@ function goneAlarm(beacon: Beacon, chain: ChainView): string | null {
   for (const [key, { code }] of beacon.alarms) {
     if (code !== 'foreign_spend' && code !== 'stray_signal_deposit') continue;
     const txid = key.slice(key.indexOf(':') + 1);
-    if (!chain.history.some(tx => tx.txid === txid)) return key;
+    if (!txAt(chain, txid)) return key;
   }
   return null;
 }

@@ -88,7 +88,7 @@ export async function perform(
       if (cohort === null || inPeace || state?.phase.name !== 'formed' || state.phase.beacon.spend) return;
       const { round } = state.phase.beacon;
       const isOpen = round !== null && round.open.length > 0 && round.stage.name !== 'announced';
-      if (ceremony === 'cancel' && isOpen && luck.chance(0.2)) await api.spendStart({ cohort, purpose: 'cancel' });
+      if (ceremony === 'cancel' && isOpen && luck.chance(0.8)) await api.spendStart({ cohort, purpose: 'cancel' });
       if (ceremony === 'refund' && round === null && deposits < 2) {
         deposits++;
         const txid = `${deposits}`.padStart(64, '0');
