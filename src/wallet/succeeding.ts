@@ -109,7 +109,9 @@ export function createSucceeding(parts: SucceedingParts): SuccessionApi & {
     const done: string[] = [];
     const target = next && beaconOf(next);
     if (next && target?.registrations.get(did)?.name !== 'held') {
-      await register({ did, cohort: next.cohort });
+      const { asked } = await register({ did, cohort: next.cohort });
+      // Carried by hand, the answer has to be here before the document may list that beacon.
+      if (asked) return [`asked to register ${did} in ${next.terms.id}`];
       done.push(`registered ${did} in ${next.terms.id}`);
     }
     const add = next && target ? { type: next.terms.type, address: target.beacon_address } : null;

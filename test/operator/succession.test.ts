@@ -27,6 +27,16 @@ afterEach(async () => {
 
 const cli = (...argv: string[]) => runHere(argv, dir);
 
+test('export asks for one cohort, or for all, with a whole path', async () => {
+  const { code, stdout } = await cli('export', 'demo', '--out', 'kept');
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('archive verify') });
+  await cli('export', 'all', '--out', 'kept');
+  expect(asked).toEqual([
+    ['archiveExport', { cohort: 'demo', folder: join(dir, 'kept') }],
+    ['archiveExport', { folder: join(dir, 'kept') }],
+  ]);
+});
+
 describe('the end of a cohort, by the operator', () => {
   test('each command is one request', async () => {
     await cli('cohort', 'succeed', 'demo', '--advert', 'next', '--deadline-in', '2d', '--text', 'we move on');

@@ -115,3 +115,23 @@ test('leave of a cohort that stands says that it is a word only; --force is pass
   expect(said.out).toBe('asked to leave demo\n');
   expect(said.err).toContain('btcr2-wallet succession');
 });
+
+test('status says who goes and what to do about it', async () => {
+  const told = {
+    beacon_address: 'bcrt1pbeacon',
+    number: 1,
+    leaving: [],
+    gone: [`02${'1'.repeat(64)}`],
+    succession: { stage: 'moving' as const, deadline: 0, successor: null },
+    text: 'so',
+  };
+  const views = (over: object) => () => statusOf({ cohorts: [cohortView(demo, over)] });
+  const { out } = await cli(at('status'), { wallet: fakeWallet({ status: views({ status: told, leaving: true }) }) });
+  expect(out).toMatch(
+    /leaving +said[\s\S]*gone +1 member; see btcr2-wallet exit demo[\s\S]*ends +moving; see btcr2-wallet succession demo/,
+  );
+  const quiet = await cli(at('status'), { wallet: fakeWallet({ status: views({}) }) });
+  expect(quiet.out).not.toMatch(/leaving|gone|ends/);
+  const over = await cli(at('status'), { wallet: fakeWallet({ status: views({ phase: 'retired', status: told }) }) });
+  expect(over.out).not.toMatch(/succession/);
+});

@@ -116,6 +116,18 @@ function transportText({ transport, advert_id }: CohortView): Cell | null {
   }
 }
 
+/** Who goes, and how far the end is; nothing for a cohort that goes on with everybody. */
+function standingRows({ status, leaving, phase, advert_id }: CohortView): [string, Cell][] {
+  if (phase !== 'ready') return [];
+  const { succession, gone } = status ?? { succession: null, gone: [] };
+  const rows: [string, string | null][] = [
+    ['leaving', leaving ? `said; it signs on until the cohort ends` : null],
+    ['gone', gone.length === 0 ? null : `${plural(gone.length, 'member')}; see btcr2-wallet exit ${advert_id}`],
+    ['ends', succession && `${succession.stage}; see btcr2-wallet succession ${advert_id}`],
+  ];
+  return rows.flatMap(([name, text]) => (text === null ? [] : [[name, { text, style: 'yellow' as const }]]));
+}
+
 /** Signals that are shown; `--json` has all of them. */
 const LATEST = 5;
 
@@ -128,6 +140,7 @@ function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
       ['id', view.cohort],
       ['phase', safeText(view.phase)],
       ['transport key', transportText(view)],
+      ...standingRows(view),
       ['members', view.members === null ? null : String(view.members)],
       ['beacon', view.beacon_address === null ? null : `${terms.type} ${view.beacon_address}`],
       ['aggregator', view.aggregator],
