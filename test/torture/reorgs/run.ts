@@ -172,7 +172,7 @@ async function sweep(world: World, depth: number): Promise<Cell[]> {
     if (fate === 'left') for (const txid of waiting) left.add(txid);
     const [oldest] = waiting;
     if (fate === 'other step' && oldest !== undefined) {
-      const highest = stepsOf(seat, oldest).at(-1)!;
+      const highest = await waits(`${seat.phase}: its steps`, () => stepsOf(seat, oldest).at(-1));
       await miner.send(highest);
       const { txid } = parseTx(highest);
       moved = txid !== oldest && NEXT.includes(seat.phase) && orphaned > 0;
