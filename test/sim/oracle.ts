@@ -87,6 +87,8 @@ export function createOracle(options: {
   const rawTransactions = new Map<string, string>();
   const nonceHeard = new Map<string, Set<string>>();
   const evidenceStored = new Map<string, Set<string>>();
+  /** Updates that wallets hold, by role. */
+  const kept = new Set<string>();
   const figures = { messages: 0, partial_signatures: 0, nonces: 0, reopened: 0, resent: 0 };
 
   const violate = (text: string): void => {
@@ -147,6 +149,7 @@ export function createOracle(options: {
       !held.has(event.session.signal_bytes)
     )
       violate(`${role} checked session ${event.session.session_id} without having stored its evidence`);
+    if (event.type === 'update_signed') kept.add(`${role} ${event.announcement}`);
     if (event.type === 'spend_told') journalOf(role).transactions.set(`told ${event.transaction}`, event.transaction);
     if (event.type === 'transactions_told')
       for (const hex of event.transactions) journalOf(role).transactions.set(`told ${hex}`, hex);
@@ -202,7 +205,7 @@ export function createOracle(options: {
     else violate(`${program.name} sends a message that is not one: ${JSON.stringify(opened.read)}`);
   }
 
-  function onMessage({ name }: Program, envelope: Envelope): void {
+  function onMessage({ name, side }: Program, envelope: Envelope): void {
     figures.messages++;
     switch (envelope.type) {
       case 'nonce':
@@ -229,6 +232,11 @@ export function createOracle(options: {
         submissions.set(envelope.id, announcementsOf(envelope.body.entries));
         return;
       case 'ack':
+        if (side === 'wallet') {
+          if (envelope.body.accepted === 'did_update' && !kept.has(`${name} ${envelope.body.announcement}`))
+            violate(`${name} acknowledged update ${envelope.body.announcement} without having stored it`);
+          return;
+        }
         if (envelope.body.accepted === 'did_update') onUpdateAck(envelope.to, envelope.body);
         if (envelope.body.accepted === 'update_response')
           for (const announcement of envelope.body.announcements) {

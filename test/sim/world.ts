@@ -23,6 +23,8 @@ export interface WorldOptions {
   seed: string;
   cohorts: number;
   members: number;
+  /** Members that a cohort has in the end, with a DID each: all wallets if left out. */
+  seats?: number;
   relays: number;
   weather: Weather;
   terms?: (cohort: number) => Partial<AdvertTerms>;
@@ -170,7 +172,7 @@ export function createWorld(options: WorldOptions): World {
 
   function phase(cohort: number): Phase {
     const id = adverts.get(cohort);
-    return phaseOf(id === undefined ? undefined : oracle.cohort(id), options.members);
+    return phaseOf(id === undefined ? undefined : oracle.cohort(id), options.seats ?? options.members);
   }
 
   const watch = {
