@@ -14,6 +14,6 @@ export default defineConfig({
     testTimeout: 1_500_000,
     hookTimeout: 300_000,
     pool: 'threads',
-    maxWorkers: 2,
+    maxWorkers: 3,
   },
 });
