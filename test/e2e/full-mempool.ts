@@ -19,9 +19,19 @@ const signed = z.object({ hex: z.string() });
 
 /**
  * Fills the mempool of a node that was started with `-maxmempool=5` with large transactions of `rate` sat/vB and rising,
- * until it evicts what pays less. Mines one block first, of the coins that they spend alone.
+ * until it evicts what pays less. Mines a block first, of the coins that they spend alone.
  */
 export async function fillMempool(node: Regtest, rate: number): Promise<void> {
+  const floor = z.object({ mempoolminfee: z.number() });
+  for (let tries = 0; tries < 3; tries++) {
+    await fillOnce(node, rate);
+    const { mempoolminfee } = floor.parse(await node.rpc('getmempoolinfo'));
+    if (mempoolminfee * 1e5 > rate) return;
+  }
+  throw new Error('the mempool does not fill');
+}
+
+async function fillOnce(node: Regtest, rate: number): Promise<void> {
   const feeOf = (i: number): number => Math.ceil(VSIZE * (rate + i / COUNT / 4));
   const coin = Number(OUTPUT_SATS) * OUTPUTS + feeOf(COUNT);
   const amounts: Record<string, string> = {};

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { parseTx } from '../../src/bitcoin/index.ts';
 import type { Daemon } from '../../src/daemon.ts';
@@ -24,19 +24,14 @@ const LINGERS = 2;
 /** 1, 2, 4 and 8 sat/vB: on a chain without fee history the first step is the least that nodes relay by default. */
 const LADDER = [154, 308, 616, 1_232];
 
-beforeAll(async () => {
-  node = await startRegtest();
-}, 180_000);
 afterEach(async () => {
   await Promise.all(wallets.splice(0).map(wallet => wallet.stop()));
   await aggregator?.stop();
   aggregator = undefined;
   await relay?.stop();
-});
-afterAll(async () => {
   await node?.stop();
-  removeDir(dir);
 });
+afterAll(() => removeDir(dir));
 
 const start = () =>
   startAggregator(world, {
@@ -44,9 +39,9 @@ const start = () =>
     fee_ladder: { steps: 4, factor: 2, blocks: LINGERS },
   });
 
-/** A cohort of two wallets on a node with these options, funded, and a DID of the first. */
+/** A cohort of two wallets on a node of its own with these options, without fee history; funded, and a DID of the first. */
 async function begin(name: string, args: readonly string[] = []): Promise<void> {
-  await node.restart([]);
+  node = await startRegtest();
   relay = await startTestRelay();
   world = { dir: join(dir, name), node, relays: [relay.url] };
   aggregator = await start();

@@ -236,7 +236,10 @@ test('cohort sets, leaving and new transport keys', async () => {
   expect((await show(cohort)).phase).toBe('confirming');
   await ada.send(ada.setAck(set));
   await ada.next('cohort_ready');
-  await refuse(ada, leave(ada.pk), 'wrong_phase', /needs every member/);
+  await refuse(ada, leave(bob.pk), 'wrong_member', /another seat/, 'body.participant_pk');
+  // The address is made of all keys: a wish to leave is passed on, and takes nobody out.
+  expect((await ada.ask(leave(ada.pk))).body).toEqual({ accepted: 'leave' });
+  expect((await show(cohort)).members).toHaveLength(2);
 
   const moved = openRawMember(advertOf(relay, cohort), [relay.url], { cohort: ada.cohortSecret });
   open.push(moved);

@@ -154,13 +154,19 @@ const PARTICIPANT = new Set<MessageType>([
   'proof_request',
   'rebind',
   'leave',
+  'key_deleted',
+  'fallback_signature',
 ]);
+
+/** What its sender may say at any time, with words of its own: it is thrown as if it were about another beacon. */
+const FREE = new Set<MessageType>(['leave', 'key_deleted', 'cohort_status']);
 
 /** Every type that one side sends, with the address and the key of the cohort that it is thrown at. */
 function samplesOf(isParticipant: boolean, address: string, pk: string): Message[] {
   const types = (Object.keys(BODIES) as MessageType[]).filter(type => PARTICIPANT.has(type) === isParticipant);
   return types.map(type => {
     const text = JSON.stringify({ type, body: SAMPLES[type] });
+    if (FREE.has(type)) return JSON.parse(text) as Message;
     const { beacon_address } = SAMPLES.presence;
     const { participant_pk } = SAMPLES.leave;
     return JSON.parse(text.replaceAll(beacon_address, address).replaceAll(participant_pk, pk)) as Message;
