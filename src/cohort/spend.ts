@@ -26,6 +26,7 @@ export function decideStartSpend(state: CohortState, beacon: Beacon, asked: Aske
   if (typeof plan === 'string') return { drop: plan };
   const step = stepOf(state, beacon, plan, env);
   if (typeof step === 'string') return { drop: step };
+  if (completeAs(beacon, step.txid)) return { drop: `all members signed that very transaction already: ${step.txid}` };
   const { outpoint, to } = plan;
   const { purpose } = asked;
   const attempt = beacon.spends_begun + 1;
@@ -190,12 +191,16 @@ export function advanceSpend(state: CohortState, beacon: Beacon, env: Env): Deci
   return stage.name === 'nonces' ? advanceNonces(ceremony, stage) : advanceSignatures(ceremony, stage);
 }
 
+const completeAs = ({ spends }: Beacon, txid: string): { txid: string; hex: string } | null =>
+  spends.find(({ transaction }) => transaction?.txid === txid)?.transaction ?? null;
+
 /** A refund is only handed out: it is for when the members have gone. */
 const isPublished = (purpose: SpendPurpose): boolean => purpose !== 'refund';
 
 function completeSpend(state: CohortState, beacon: Beacon, { session, purpose }: SignedSpend): Decision {
   const { transactions, refunds } = finished(beacon, session);
-  const { txid, hex } = transactions[0]!;
+  // Two ceremonies of one transaction, both finished by a late signature: what was sent once is sent again as it was.
+  const { txid, hex } = completeAs(beacon, transactions[0]!.txid) ?? transactions[0]!;
   const given = refunds.length > 0 ? { refunds } : {};
   const body = { session_id: session.id, beacon_address: beacon.address, purpose, txid, transactions: [hex], ...given };
   return accept(

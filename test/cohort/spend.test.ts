@@ -103,7 +103,31 @@ describe('a cancel', () => {
     expect(refused(sent.cohort)).toMatch(/the signal is complete/);
     const { cohort } = await stalled();
     cancel(cohort);
-    expect(refused(cohort)).toMatch(/already/);
+    expect(refused(cohort)).toMatch(/being signed already/);
+    deliver(cohort);
+    expect(refused(cohort)).toMatch(/that very transaction already/);
+  });
+
+  test('that two ceremonies finish is one transaction, byte for byte', async () => {
+    const { cohort, eve } = await stalled();
+    const withheld: Cohort['sent'][number][] = [];
+    for (const ceremony of [1, 2]) {
+      cancel(cohort);
+      deliver(cohort, silent(eve, 'aggregated_nonce'));
+      withheld.push(
+        cohort.sent.findLast(sent => sent.to === eve.transport && sent.message.type === 'aggregated_nonce')!,
+      );
+      cohort.mail = [];
+      if (ceremony === 1) cohort.wait(600);
+    }
+    const sent: string[] = [];
+    for (const late of withheld) {
+      cohort.mail = [late];
+      deliver(cohort);
+      sent.push(cohort.beacon.spends.findLast(({ transaction }) => transaction)!.transaction!.hex);
+    }
+    expect(cohort.beacon.spends.map(({ transaction }) => transaction?.hex)).toEqual([sent[0], sent[0]]);
+    expect(cohort.beacon.spend).toBeNull();
   });
 
   test('that a member does not answer is over at its deadline, reported and blamed on nobody; the round goes on', async () => {
