@@ -327,6 +327,15 @@ export function createOracle(options: {
     onSignable(session_id, session);
   }
 
+  /** Whether the member that holds a DID has signed a session; of one that nobody holds any more, yes. */
+  function hasSigned({ cohort, signers }: SeenSession, did: string): boolean {
+    const state = cohorts.get(cohort);
+    if (state?.phase.name !== 'formed') return true;
+    const { registry } = state.phase.beacon;
+    const holder = [...registry.values()].find(each => each.did === did)?.member;
+    return holder === undefined || [...signers].some(transport => state.transports.get(transport) === holder);
+  }
+
   /** A partial signature left: from now on this transaction may appear, whatever is said. */
   function onSignable(id: string, session: SeenSession): void {
     for (const [other, rival] of sessions) {
@@ -337,6 +346,8 @@ export function createOracle(options: {
         violate(`two signals of one outpoint may be completed: sessions ${other} and ${id} of ${session.outpoint}`);
     }
     for (const { did, version, announcement } of session.updates) {
+      // Without its controller's signature a session never becomes a transaction; once it is given up, another update may come.
+      if (!hasSigned(session, did)) continue;
       const key = `${did} ${version}`;
       const before = announced.get(key);
       if (before !== undefined && before !== announcement)
