@@ -140,17 +140,21 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
       if (recipients.has(recipient)) newest.set(recipient, Math.max(newest.get(recipient) ?? 0, event.created_at));
   }
 
-  async function handOver(event: NostrEvent, from: number): Promise<void> {
+  /** Never rejects: whatever the store or a listener throws, the next event has its turn. */
+  async function inTurn(event: NostrEvent, from: number, run: () => Promise<unknown> | void): Promise<void> {
     if (isClosed) return;
     try {
-      if (context.seen(event.id)) context.onDrop('duplicate', event, relay);
-      else await context.deliver(event, relay);
+      await run();
       passed(event, from);
     } catch (error) {
       log('error', 'delivery of a message failed', { relay, event: event.id, error: nameOf(error) });
       if (from === epoch) fail();
     }
   }
+  const handOver = async (event: NostrEvent): Promise<void> => {
+    if (context.seen(event.id)) context.onDrop('duplicate', event, relay);
+    else await context.deliver(event, relay);
+  };
   function passed(event: NostrEvent, from: number): void {
     if (from !== epoch) return;
     note(event);
@@ -162,11 +166,11 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
     context.onDrop(objection ?? 'duplicate', event, relay);
     if (objection !== null) return;
     const from = epoch;
-    if (!delivery.add(name, { bytes: 0, run: async () => passed(event, from) })) fail();
+    if (!delivery.add(name, { bytes: 0, run: () => inTurn(event, from, () => {}) })) fail();
   }
   function queue(event: NostrEvent): void {
     const from = epoch;
-    const job = { bytes: event.content.length + EVENT_COST, run: () => handOver(event, from) };
+    const job = { bytes: event.content.length + EVENT_COST, run: () => inTurn(event, from, () => handOver(event)) };
     if (!delivery.add(name, job)) fail();
   }
   function release(): void {

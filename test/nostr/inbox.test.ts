@@ -86,6 +86,27 @@ describe('order of checks', () => {
     expect([...kept.cursors.values()]).toEqual([now - 5_000, now - 5_000]);
     expect(kept.delivered).toEqual([]);
   });
+  test('a copy whose cursor the store does not take holds up nothing that comes after it', async () => {
+    const server = await relay();
+    const kept = memory();
+    let fails = 0;
+    let isFull = false;
+    const get: typeof kept.store.get = (...key) => {
+      if (isFull && ++fails) throw new Error('the disk is full');
+      return kept.store.get(...key);
+    };
+    const opened = inbox(connectAll([server.url]), kept, { cursors: { ...kept.store, get } });
+    await store([server], [mail('first', now - 9_000)]);
+    await until(() => opened.caughtUp().length === 1 && kept.delivered.length === 1);
+    const old = mail('old', now - 50);
+    kept.seen.add(old.id);
+    isFull = true;
+    await store([server], [old]);
+    await until(() => fails > 0);
+    isFull = false;
+    await store([server], [mail('after', now - 40)]);
+    await until(() => texts(kept.delivered).includes('after'));
+  });
   test('delivers copies of several relays, and repeats, once', async () => {
     const servers = [await relay({ faults: { duplicate: 2 } }), await relay()];
     const kept = memory();

@@ -71,8 +71,11 @@ export async function liveADay(options: DayOptions): Promise<DayReport> {
     tamper(member) {
       const vice = vices.get(member.role.name);
       if (!vice) return undefined;
-      const change = corrupt(vice, luckOf(`${seed} ${member.role.name}`), Date.now, (item, seconds) =>
-        storeLater(world, member, item, seconds),
+      const change = corrupt(
+        vice,
+        luckOf(`${seed} ${member.role.name}`),
+        () => world.clock.now(),
+        (item, seconds) => storeLater(world, member, item, seconds),
       );
       return (batch, keys) => (isReformed ? batch : change(batch, keys));
     },
