@@ -11,6 +11,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/torture/**/*.torture.ts'],
+    globalSetup: ['test/torture/figures.ts'],
     testTimeout: 1_500_000,
     hookTimeout: 300_000,
     pool: 'threads',

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { CEREMONIES, type CeremonyReport, perform } from '../sim/ceremonies.ts';
+import { note } from './figures.ts';
 
 const SEED = Number(process.env.TORTURE_SEED ?? 20261122);
 const LIVES = Number(process.env.TORTURE_CEREMONIES ?? 20);
@@ -39,7 +40,7 @@ test.each(CEREMONIES)(`programs end in ${LIVES} cohorts with a %s`, async ceremo
     partial_signatures: sum(({ partial_signatures }) => partial_signatures),
     violations: sum(({ violations }) => violations.length),
   };
-  process.stdout.write(`${JSON.stringify({ part: ceremony, seed: SEED, ...figures })}\n`);
+  note({ part: ceremony, seed: SEED, ...figures });
   for (const { seed, violations, trace } of bad.slice(0, 3))
     process.stdout.write(`seed ${seed}\n${trace.slice(-80).join('\n')}\n${violations.join('\n')}\n`);
   expect(bad.map(({ seed, violations }) => [seed, violations[0]])).toEqual([]);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type CompanionshipReport, keepCompany } from '../sim/companionship.ts';
+import { note } from './figures.ts';
 
 const SEED = Number(process.env.TORTURE_SEED ?? 20261122);
 const LIVES = Number(process.env.TORTURE_COMPANIONS ?? 16);
@@ -37,7 +38,7 @@ test(`${LIVES} owners announce through their companions while programs end: one 
     signals: sum(({ signals }) => signals),
     violations: sum(({ violations }) => violations.length),
   };
-  process.stdout.write(`${JSON.stringify({ part: 'companion', seed: SEED, ...figures })}\n`);
+  note({ part: 'companion', seed: SEED, ...figures });
   for (const { seed, violations, trace } of bad.slice(0, 3))
     process.stdout.write(`seed ${seed}\n${trace.slice(-80).join('\n')}\n${violations.join('\n')}\n`);
   expect(bad.map(({ seed, violations }) => [seed, violations[0]])).toEqual([]);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { cellsOf, type LifeReport, live } from '../sim/lives.ts';
 import { coverageTable, createCoverage, PHASES } from '../sim/points.ts';
+import { note } from './figures.ts';
 
 const SEED = Number(process.env.TORTURE_SEED ?? 20261122);
 /** Each with a matrix of its own. */
@@ -40,9 +41,7 @@ test('programs end before and after every act, in every phase, with torn logs, a
   const phases = new Set(cells.map(({ phase }) => phase));
   const figures = { ...sum, points: points.size, phases: phases.size, cells: cells.length };
   process.stdout.write(`${coverageTable(all)}\n`);
-  process.stdout.write(
-    `${JSON.stringify({ part: 'crashes', seed: SEED, ...figures, violations: bad.flatMap(({ violations }) => violations).length })}\n`,
-  );
+  note({ part: 'crashes', seed: SEED, ...figures, violations: bad.flatMap(({ violations }) => violations).length });
   for (const { seed, violations, trace } of bad.slice(0, 3))
     process.stdout.write(`seed ${seed}\n${trace.slice(-80).join('\n')}\n${violations.join('\n')}\n`);
   expect(bad.map(({ seed, violations }) => [seed, violations[0]])).toEqual([]);

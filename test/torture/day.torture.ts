@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { liveADay } from '../sim/day.ts';
+import { note } from './figures.ts';
 
 const SEED = Number(process.env.TORTURE_SEED ?? 20261122);
 const COHORTS = Number(process.env.TORTURE_DAY_COHORTS ?? 20);
@@ -15,7 +16,7 @@ test(`${HOURS} hours of ${COHORTS} cohorts of ${MEMBERS}: every round ends, ever
     hours: HOURS,
     updates: UPDATES,
   });
-  process.stdout.write(`${JSON.stringify({ part: 'day', seed: SEED, ...figures, violations: violations.length })}\n`);
+  note({ part: 'day', seed: SEED, ...figures, violations: violations.length });
   if (violations.length > 0) process.stdout.write(`${trace.slice(-100).join('\n')}\n${violations.join('\n')}\n`);
   expect(violations).toEqual([]);
   expect(figures.signals).toBeGreaterThanOrEqual(COHORTS);

@@ -7,6 +7,7 @@ import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay } from '../../src/testing/relay.ts';
 import type { AdvertView, WalletStatus } from '../../src/wallet/api.ts';
 import { removeDir, tempDir } from '../e2e/harness.ts';
+import { note } from './figures.ts';
 import { run, seeded, type Victim, victim } from './processes.ts';
 
 const KILLS = Number(process.env.TORTURE_KILLS ?? 200);
@@ -164,9 +165,8 @@ test(`${KILLS} kills of aggregator and wallets in live rounds: every acknowledge
   const spends = await node.chain('oracle').spends(beacon_address!);
   expect(spends).toHaveLength(detail.signals);
   const count = victims.reduce((sum, each) => sum + each.kills, 0);
-  process.stdout.write(
-    `${JSON.stringify({ part: 'kills', seed: SEED, kills: count, during_recovery: restarts, signals: detail.signals, versions, acked, violations: 0 })}\n`,
-  );
+  const { signals } = detail;
+  note({ part: 'kills', seed: SEED, kills: count, during_recovery: restarts, signals, versions, acked, violations: 0 });
   expect(count).toBeGreaterThanOrEqual(KILLS);
   expect(restarts).toBeGreaterThan(0);
 });

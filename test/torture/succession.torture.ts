@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type SuccessionReport, succeed } from '../sim/succession.ts';
+import { note } from './figures.ts';
 
 const SEED = Number(process.env.TORTURE_SEED ?? 20261122);
 const LIVES = Number(process.env.TORTURE_SUCCESSIONS ?? 30);
@@ -36,7 +37,7 @@ test(`${LIVES} cohorts end while programs do: DIDs resolve, money arrives, keys 
     longest_s: Math.round(Math.max(...reports.map(({ seconds }) => seconds))),
     violations: sum(({ violations }) => violations.length),
   };
-  process.stdout.write(`${JSON.stringify({ part: 'succession', seed: SEED, ...figures })}\n`);
+  note({ part: 'succession', seed: SEED, ...figures });
   for (const { seed, violations, trace } of bad.slice(0, 3))
     process.stdout.write(`seed ${seed}\n${trace.slice(-80).join('\n')}\n${violations.join('\n')}\n`);
   expect(bad.map(({ seed, violations }) => [seed, violations[0]])).toEqual([]);
