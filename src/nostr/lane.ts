@@ -141,7 +141,7 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
   }
 
   /** Never rejects: whatever the store or a listener throws, the next event has its turn. */
-  async function inTurn(event: NostrEvent, from: number, run: () => Promise<unknown> | void): Promise<void> {
+  async function inTurn(event: NostrEvent, from: number, run: () => unknown): Promise<void> {
     if (isClosed) return;
     try {
       await run();
