@@ -1,10 +1,9 @@
 import { parseTx } from '../../src/bitcoin/index.ts';
 import type { CohortState } from '../../src/cohort/index.ts';
 import type { AdvertTerms } from '../../src/operator/api.ts';
-import { isAtRest, judge } from './judge.ts';
-import type { Plan } from './lives.ts';
-import type { Phase, Point, Side } from './points.ts';
+import { judge } from './judge.ts';
 import { luckOf } from './random.ts';
+import { createStriker, liveThrough, type StrikeOptions } from './strikes.ts';
 import { createWorld, type World } from './world.ts';
 
 /** Ceremonies beside a plain round. */
@@ -30,9 +29,6 @@ export interface CeremonyReport {
 
 const MEMBERS = 3;
 const ROUNDS = 3;
-const LIMIT_MS = 3_600_000;
-/** Milliseconds between two ends. */
-const SPACING = 1_500;
 /** Nobody's. */
 const HOME = 'bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202';
 const LADDER = { fee_ladder: { steps: 3, factor: 2, blocks: 1 } };
@@ -48,15 +44,10 @@ const TERMS: Readonly<Record<CeremonyName, Partial<AdvertTerms>>> = {
  * A cohort announces updates while programs end wherever the plan says, and blocks leave its signals for later; with
  * `cancel` the operator cancels what stays open, with `refund` all sign the refund of a deposit that is not there yet.
  */
-export async function perform(
-  ceremony: CeremonyName,
-  options: { seed: string; wants: Plan; onStrike: (side: Side, point: Point, phase: Phase) => void; most: number },
-): Promise<CeremonyReport> {
+export async function perform(ceremony: CeremonyName, options: StrikeOptions): Promise<CeremonyReport> {
   const { seed } = options;
   const luck = luckOf(`${seed} strikes`);
-  let inPeace = false;
-  let last = Number.NEGATIVE_INFINITY;
-  let strikes = 0;
+  const striker = createStriker(options, luck);
   let deposits = 0;
   const world = createWorld({
     seed,
@@ -71,21 +62,11 @@ export async function perform(
     blocks: 4,
     reorgs: { chance: 0.08, depth: 5 },
     slowMiners: 0.4,
-    strikes({ side }, point, now, recovering) {
-      if (inPeace || strikes >= options.most) return false;
-      const phase = recovering ? 'recovery' : now;
-      if (!options.wants(side, point, phase)) return false;
-      if (!recovering && Date.now() < last + SPACING) return false;
-      if (!luck.chance(0.3)) return false;
-      last = Date.now();
-      strikes++;
-      options.onStrike(side, point, phase);
-      return true;
-    },
+    strikes: striker.strikes,
     async chores(api, { cohortId, oracle }) {
       const cohort = cohortId(0);
       const state = oracle.cohort(cohort ?? '');
-      if (cohort === null || inPeace || state?.phase.name !== 'formed' || state.phase.beacon.spend) return;
+      if (cohort === null || striker.isResting() || state?.phase.name !== 'formed' || state.phase.beacon.spend) return;
       const { round } = state.phase.beacon;
       const isOpen = round !== null && round.open.length > 0 && round.stage.name !== 'announced';
       if (ceremony === 'cancel' && isOpen && luck.chance(0.8)) await api.spendStart({ cohort, purpose: 'cancel' });
@@ -96,16 +77,12 @@ export async function perform(
       }
     },
   });
-  const { clock, oracle, wallets } = world;
+  const { oracle, wallets } = world;
   try {
-    for (const member of wallets) member.wanted = ROUNDS;
-    const came = await clock.run(() => isAtRest(world) || oracle.violations.length > 0, LIMIT_MS);
-    if (!came) oracle.violate(`the cohort does not come to rest: ${world.phase(0)}`);
-    inPeace = true;
-    world.setReorgs(0);
-    for (const member of wallets) member.wanted = ROUNDS + 1;
-    if (oracle.violations.length === 0 && !(await clock.run(() => isAtRest(world), LIMIT_MS)))
-      oracle.violate(`no other round succeeds: ${world.phase(0)}`);
+    const want = (updates: number): void => {
+      for (const member of wallets) member.wanted = updates;
+    };
+    await liveThrough(world, striker, want, ROUNDS);
     if (oracle.violations.length === 0) await judge(world);
     const state = oracle.cohort(world.cohortId(0) ?? '');
     if (state?.phase.name !== 'formed') throw new Error('the cohort was never formed');
@@ -118,7 +95,7 @@ export async function perform(
       seed,
       violations: oracle.violations,
       trace: world.trace,
-      strikes,
+      strikes: striker.count(),
       recovering: world.kills().recovering,
       signals: signals.length,
       climbed: signals.filter(({ txid, steps, attempt }) => txid !== steps.find(step => step.attempt === attempt)!.txid)

@@ -1,7 +1,6 @@
-import { isAtRest, judge } from './judge.ts';
-import type { Plan } from './lives.ts';
-import type { Phase, Point, Side } from './points.ts';
+import { judge } from './judge.ts';
 import { luckOf } from './random.ts';
+import { createStriker, liveThrough, type StrikeOptions } from './strikes.ts';
 import { createWorld } from './world.ts';
 
 export interface CompanionshipReport {
@@ -18,28 +17,20 @@ export interface CompanionshipReport {
 const [OWNER, , COMPANION] = ['w0-0', 'w0-1', 'w0-2'];
 const ROUNDS = 2;
 const FEE_CAP = 2_000;
-const LIMIT_MS = 3_600_000;
-/** Milliseconds between two ends. */
-const SPACING = 1_500;
 
 /**
  * A member in two halves beside a whole one: they pair, join, register and announce, while owner, companion and all the
  * others end and start again wherever the plan says; then, in peace, another round; then the judgement.
  */
-export async function keepCompany(options: {
-  seed: string;
-  wants: Plan;
-  onStrike: (side: Side, point: Point, phase: Phase) => void;
-  most: number;
-}): Promise<CompanionshipReport> {
+export async function keepCompany(options: StrikeOptions): Promise<CompanionshipReport> {
   const { seed } = options;
   const luck = luckOf(`${seed} strikes`);
   const struck = { owner: 0, companion: 0, others: 0 };
   /** The pairing string, as it was shown last. */
   let link: string | null = null;
-  let inPeace = false;
-  let last = Number.NEGATIVE_INFINITY;
-  let strikes = 0;
+  const striker = createStriker(options, luck, name => {
+    struck[name === OWNER ? 'owner' : name === COMPANION ? 'companion' : 'others']++;
+  });
   const world = createWorld({
     seed,
     cohorts: 1,
@@ -58,18 +49,7 @@ export async function keepCompany(options: {
     deposit: 1_000_000,
     blocks: 4,
     reorgs: { chance: 0.05, depth: 4 },
-    strikes({ side, name }, point, now, recovering) {
-      if (inPeace || strikes >= options.most) return false;
-      const phase = recovering ? 'recovery' : now;
-      if (!options.wants(side, point, phase)) return false;
-      if (!recovering && Date.now() < last + SPACING) return false;
-      if (!luck.chance(0.3)) return false;
-      last = Date.now();
-      strikes++;
-      struck[name === OWNER ? 'owner' : name === COMPANION ? 'companion' : 'others']++;
-      options.onStrike(side, point, phase);
-      return true;
-    },
+    strikes: striker.strikes,
     async errands(wallet, { role }, { cohortId }) {
       const { companion, cohorts } = wallet.status();
       if (role.name === COMPANION) {
@@ -94,19 +74,12 @@ export async function keepCompany(options: {
       return true;
     },
   });
-  const { clock, oracle, wallets } = world;
+  const { oracle, wallets } = world;
   const want = (rounds: number): void => {
     for (const member of wallets) member.wanted = member.role.name === COMPANION ? 0 : rounds;
   };
   try {
-    want(ROUNDS);
-    const came = await clock.run(() => isAtRest(world) || oracle.violations.length > 0, LIMIT_MS);
-    if (!came) oracle.violate(`the cohort does not come to rest: ${world.phase(0)}`);
-    inPeace = true;
-    world.setReorgs(0);
-    want(ROUNDS + 1);
-    if (oracle.violations.length === 0 && !(await clock.run(() => isAtRest(world), LIMIT_MS)))
-      oracle.violate(`no other round succeeds: ${world.phase(0)}`);
+    await liveThrough(world, striker, want, ROUNDS);
     const state = oracle.cohort(world.cohortId(0) ?? '');
     const beacon = state?.phase.name === 'formed' ? state.phase.beacon : null;
     const holds = (name: string | undefined): number =>
@@ -123,7 +96,7 @@ export async function keepCompany(options: {
       seed,
       violations: oracle.violations,
       trace: world.trace,
-      strikes,
+      strikes: striker.count(),
       recovering: world.kills().recovering,
       signals: beacon?.signals.length ?? 0,
       struck,

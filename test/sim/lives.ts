@@ -1,7 +1,8 @@
 import type { AdvertTerms } from '../../src/operator/api.ts';
-import { isAtRest, judge } from './judge.ts';
+import { judge } from './judge.ts';
 import { type Coverage, PHASES, type Phase, POINTS, type Point, SIDES, type Side } from './points.ts';
 import { luckOf } from './random.ts';
+import { createStriker, liveThrough, type StrikeOptions } from './strikes.ts';
 import { createWorld } from './world.ts';
 
 export interface LifeReport {
@@ -20,10 +21,6 @@ export interface LifeReport {
 
 const MEMBERS = 3;
 const ROUNDS = 2;
-/** Simulated milliseconds after which a life that has not come to rest has failed. */
-const LIMIT_MS = 3_600_000;
-/** Milliseconds between two ends: else nothing would ever come to a later phase. */
-const SPACING = 1_500;
 
 const FORMS: readonly Partial<AdvertTerms>[] = [
   {},
@@ -33,27 +30,14 @@ const FORMS: readonly Partial<AdvertTerms>[] = [
   { flow: 'pull', frequency: { interval: 15, min_interval: 0, pending_updates: 1 } },
 ];
 
-/** Where a program is still to end, by what was struck before. */
-export type Plan = (side: Side, point: Point, phase: Phase) => boolean;
-
 /**
  * One cohort from its advert to its last signal, in which programs end and start again wherever the plan says; then, in
  * peace, another round; then the judgement.
  */
-export async function live(options: {
-  seed: string;
-  wants: Plan;
-  onStrike: (side: Side, point: Point, phase: Phase) => void;
-  /** Ends at most. */
-  most: number;
-  /** How likely a wanted end is, each time that its point is passed: 0.3 if left out. */
-  chance?: number;
-}): Promise<LifeReport> {
-  const { seed, wants } = options;
+export async function live(options: StrikeOptions): Promise<LifeReport> {
+  const { seed } = options;
   const luck = luckOf(`${seed} strikes`);
-  let inPeace = false;
-  let last = Number.NEGATIVE_INFINITY;
-  let strikes = 0;
+  const striker = createStriker(options, luck);
   const world = createWorld({
     seed,
     cohorts: 1,
@@ -67,35 +51,21 @@ export async function live(options: {
     blocks: 4,
     reorgs: { chance: 0.05, depth: luck.chance(0.2) ? 8 : 5 },
     slowMiners: luck.chance(0.3) ? 0.4 : 0,
-    strikes({ side }, point, now, recovering) {
-      if (inPeace || strikes >= options.most) return false;
-      const phase = recovering ? 'recovery' : now;
-      if (!wants(side, point, phase)) return false;
-      if (!recovering && Date.now() < last + SPACING) return false;
-      if (!luck.chance(options.chance ?? 0.3)) return false;
-      last = Date.now();
-      strikes++;
-      options.onStrike(side, point, phase);
-      return true;
-    },
+    strikes: striker.strikes,
   });
   const { clock, oracle, wallets } = world;
   try {
-    for (const member of wallets) member.wanted = ROUNDS;
-    const came = await clock.run(() => isAtRest(world) || oracle.violations.length > 0, LIMIT_MS);
-    if (!came) oracle.violate(`the cohort does not come to rest: ${world.phase(0)}`);
-    inPeace = true;
-    world.setReorgs(0);
-    for (const member of wallets) member.wanted = ROUNDS + 1;
-    if (oracle.violations.length === 0 && !(await clock.run(() => isAtRest(world), LIMIT_MS)))
-      oracle.violate(`no other round succeeds: ${world.phase(0)}`);
+    const want = (updates: number): void => {
+      for (const member of wallets) member.wanted = updates;
+    };
+    await liveThrough(world, striker, want, ROUNDS);
     if (oracle.violations.length === 0) await judge(world);
     const state = oracle.cohort(world.cohortId(0) ?? '');
     return {
       seed,
       violations: oracle.violations,
       trace: world.trace,
-      strikes,
+      strikes: striker.count(),
       recovering: world.kills().recovering,
       signals: state?.phase.name === 'formed' ? state.phase.beacon.signals.length : 0,
       reorgs: world.reorgs(),

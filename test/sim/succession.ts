@@ -1,8 +1,7 @@
 import type { SuccessionStep } from '../../src/wallet/succession-api.ts';
 import { isAtRest, judge } from './judge.ts';
-import type { Plan } from './lives.ts';
-import type { Phase, Point, Side } from './points.ts';
 import { luckOf } from './random.ts';
+import { createStriker, type StrikeOptions } from './strikes.ts';
 import { createWorld } from './world.ts';
 
 export interface SuccessionReport {
@@ -19,20 +18,13 @@ export interface SuccessionReport {
 
 const MEMBERS = 3;
 const LIMIT_MS = 7_200_000;
-/** Milliseconds between two ends. */
-const SPACING = 1_500;
 const NEXT = 'next';
 
 /**
  * A cohort that has announced something ends: two members move to a successor with DIDs and money, one goes its own way,
  * and all delete their cohort keys; while programs end and start again wherever the plan says. Then the judgement.
  */
-export async function succeed(options: {
-  seed: string;
-  wants: Plan;
-  onStrike: (side: Side, point: Point, phase: Phase) => void;
-  most: number;
-}): Promise<SuccessionReport> {
+export async function succeed(options: StrikeOptions): Promise<SuccessionReport> {
   const { seed } = options;
   const luck = luckOf(`${seed} strikes`);
   const steps = new Map<string, SuccessionStep>();
@@ -40,9 +32,10 @@ export async function succeed(options: {
   /** The address that the one who goes alone was told of by the others, as people do. */
   let target: string | null = null;
   let isEnding = false;
-  let inPeace = false;
-  let last = Number.NEGATIVE_INFINITY;
-  let strikes = 0;
+  const striker = createStriker(options, luck, name => {
+    const step = steps.get(name);
+    if (step) stages.add(step);
+  });
   const world = createWorld({
     seed,
     cohorts: 1,
@@ -54,19 +47,7 @@ export async function succeed(options: {
     deposit: 1_000_000,
     blocks: 4,
     reorgs: { chance: 0.03, depth: 4 },
-    strikes({ side, name }, point, now, recovering) {
-      if (!isEnding || inPeace || strikes >= options.most) return false;
-      const phase = recovering ? 'recovery' : now;
-      if (!options.wants(side, point, phase)) return false;
-      if (!recovering && Date.now() < last + SPACING) return false;
-      if (!luck.chance(0.3)) return false;
-      last = Date.now();
-      strikes++;
-      const step = steps.get(name);
-      if (step) stages.add(step);
-      options.onStrike(side, point, phase);
-      return true;
-    },
+    strikes: (...end) => isEnding && striker.strikes(...end),
     async chores(api, { cohortId }) {
       const cohort = cohortId(0);
       if (!isEnding || cohort === null) return;
@@ -106,7 +87,7 @@ export async function succeed(options: {
     const isOver = (): boolean => wallets.every(({ role }) => steps.get(role.name) === 'done');
     const came = await clock.run(() => isOver() || oracle.violations.length > 0, LIMIT_MS);
     if (!came) oracle.violate(`the cohort does not end: ${[...steps].join(' ')}`);
-    inPeace = true;
+    striker.rest();
     world.setReorgs(0);
     const seconds = (clock.ms() - began) / 1_000;
     // Whoever is down comes back, and the rest of the blocks comes.
@@ -134,7 +115,7 @@ export async function succeed(options: {
       seed,
       violations: oracle.violations,
       trace: world.trace,
-      strikes,
+      strikes: striker.count(),
       recovering: world.kills().recovering,
       seconds,
       stages,
