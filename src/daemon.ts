@@ -23,6 +23,7 @@ import {
   INBOX_TIMING,
   type Log,
   MAIL_KINDS,
+  MAX_SKEW,
   type NostrEvent,
   type OpenSocket,
   schemeOfKind,
@@ -99,7 +100,6 @@ export interface DaemonTiming {
 }
 
 const TIMING: DaemonTiming = { tickMs: 1_000, lookMs: 5_000, resyncMs: INBOX_TIMING.resyncMs };
-const MAX_SKEW = 900;
 /** How long an advert waits for what relays say about themselves. */
 const INTRODUCED_MS = 2_000;
 const PRUNE_MS = 3_600_000;

@@ -9,6 +9,9 @@ import type { Relays } from './relays.ts';
 export type { CursorStore } from './cursor.ts';
 export type { Delivered, DropReason, InboxTiming } from './lane.ts';
 
+/** Seconds that an event, or the envelope in it, may be dated ahead of our clock. */
+export const MAX_SKEW = 900;
+
 export const INBOX_TIMING: InboxTiming = {
   replayMs: 20_000,
   resyncMs: 1_800_000,

@@ -3,7 +3,7 @@ import { type CursorStore, sinceOf } from './cursor.ts';
 import type { Delivery } from './delivery.ts';
 import { byTimeThenId, expirationOf, type NostrEvent, tagValues } from './event.ts';
 import type { Filter, Glance } from './filter.ts';
-import type { Log } from './log.ts';
+import { type Log, nameOf } from './log.ts';
 import { countInto, countJunk, firstPage, nextPage, type Page, pageAgain } from './paging.ts';
 import type { Relays } from './relays.ts';
 import type { Subscription } from './subscribing.ts';
@@ -355,5 +355,3 @@ export function openLane(spec: LaneSpec, context: LaneContext): Lane {
     },
   };
 }
-
-const nameOf = (error: unknown): string => (error instanceof Error ? error.name : 'unknown');

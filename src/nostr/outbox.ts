@@ -1,7 +1,7 @@
 import { type Backoff, backoffDelay } from './backoff.ts';
 import { boundedMap } from './bounded.ts';
 import { expirationOf, type NostrEvent } from './event.ts';
-import { type Log, printable, silent } from './log.ts';
+import { type Log, nameOf, printable, silent } from './log.ts';
 import type { PublishResult } from './ok.ts';
 import type { Relays } from './relays.ts';
 
@@ -195,5 +195,3 @@ export function createOutbox(options: OutboxOptions): Outbox {
     },
   };
 }
-
-const nameOf = (error: unknown): string => (error instanceof Error ? error.name : 'unknown');

@@ -5,7 +5,7 @@ import { type Chain, ChainError, requireNetwork } from '../chain/index.ts';
 import { openMode, shellWord } from '../config/files.ts';
 import type { Config } from '../config.ts';
 import { parseRelayFrame } from '../nostr/frame.ts';
-import { connectRelay, fetchRelayLimits, type OpenSocket, printable, RELAY_WORK } from '../nostr/index.ts';
+import { connectRelay, fetchRelayLimits, messageOf, type OpenSocket, printable, RELAY_WORK } from '../nostr/index.ts';
 import { nodeSocket } from '../nostr/websocket-node.ts';
 import { openStore, StoreLocked, StoreVersionError } from '../store/index.ts';
 import { takeLock } from '../store/lock.ts';
@@ -31,8 +31,6 @@ export interface DoctorOptions {
 }
 
 const finding = (check: string, level: Finding['level'], text: string): Finding => ({ check, level, text });
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 const NEEDED: readonly [number, number] = [20, 19];
 
 /** Whether this Node runs the package (`engines` of package.json). */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import type { Log } from '../nostr/log.ts';
+import { type Log, messageOf } from '../nostr/log.ts';
 import { type AggregatorApi, type DaemonStatus, OperatorError } from './api.ts';
 import { serveControl } from './control.ts';
 import { EXIT } from './exit.ts';
@@ -31,8 +31,6 @@ export interface RunOptions {
 const STOP_MS = 8_000;
 
 export const controlPath = (stateDir: string): string => join(stateDir, 'control.sock');
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;

@@ -12,7 +12,7 @@ import {
 } from '../cohort/index.ts';
 import type { Bytes } from '../crypto/index.ts';
 import type { Scheme } from '../messages/index.ts';
-import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
+import { type Delivered, type Log, messageOf, type NostrEvent } from '../nostr/index.ts';
 import { BY_HAND } from '../store/by-hand.ts';
 import { isStoreFault, type Store } from '../store/index.ts';
 import { type Composed, type ComposeRequest, composeAll, type HandIn, isMeant } from './by-hand.ts';
@@ -92,8 +92,6 @@ export interface Host {
 
 const beaconOf = (state: CohortState | undefined): Beacon | null =>
   state?.phase.name === 'formed' ? state.phase.beacon : null;
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** More steps than any cascade of one input has: beyond it the core is in a loop, which must not take the others along. */
 const MAX_STEPS = 200;

@@ -1,7 +1,7 @@
 import type { AdmissionPolicy, CohortState, Effect, Input } from '../cohort/index.ts';
 import type { EnvelopeRead, Message, Scheme } from '../messages/index.ts';
 import { readCarried } from '../nostr/carried.ts';
-import type { Delivered, NostrEvent } from '../nostr/index.ts';
+import { type Delivered, MAX_SKEW, messageOf, type NostrEvent } from '../nostr/index.ts';
 import { isStoreFault, type Store } from '../store/index.ts';
 import { briefOf, type HandIn, refusedRead, takenBefore } from './by-hand.ts';
 import { type Door, type Guest, hidesSender } from './door.ts';
@@ -10,12 +10,7 @@ import type { Journal } from './journal.ts';
 import { answerKey, type Carrying, type Letters, type Source } from './letters.ts';
 import type { Mail, Opened } from './mail.ts';
 
-/** Seconds that an envelope may be dated ahead. */
-const MAX_SKEW = 900;
-
 const byHandKey = (cohort: string, transport: string): string => `by_hand:${cohort}:${transport}`;
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What became of a message, and as what it counts if it was dropped. */
 type Taken = HandIn & { why?: Dropped };

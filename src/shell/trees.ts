@@ -1,7 +1,7 @@
 import { setImmediate as breath } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type HashedTree, hashJob, type PreparedTree, type TreeJob } from '../cohort/index.ts';
-import type { Log } from '../nostr/index.ts';
+import { type Log, messageOf } from '../nostr/index.ts';
 
 /** Hashes trees while everything else goes on. */
 export interface TreeBuilder {
@@ -22,8 +22,6 @@ export type TreeOrder =
 const ABOVE = 1_000;
 /** List items that are copied for the worker in one go: a few milliseconds. */
 const SLICE = 4_000;
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** The job without its lists, and what has to follow. */
 function sliced(job: TreeJob): TreeOrder[] {
@@ -80,7 +78,7 @@ export function createTreeBuilder(
       return await inWorker(job);
     } catch (error) {
       if (isClosed) throw error;
-      log('warn', 'a tree is hashed in the main thread', { error: textOf(error) });
+      log('warn', 'a tree is hashed in the main thread', { error: messageOf(error) });
       return hashJob(job);
     }
   }
@@ -128,7 +126,7 @@ export function keepTrees(
         .then(tree => ready.set(cohort, { job, tree }))
         .finally(() => building.delete(cohort))
         .then(() => onReady(cohort))
-        .catch(error => log('debug', 'nothing followed from a tree', { cohort, error: textOf(error) }));
+        .catch(error => log('debug', 'nothing followed from a tree', { cohort, error: messageOf(error) }));
     },
   };
 }

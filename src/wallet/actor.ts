@@ -3,7 +3,7 @@ import type { ChainView } from '../cohort/index.ts';
 import { type Bytes, toHex } from '../crypto/index.ts';
 import type { Envelope, EnvelopeRead, Scheme } from '../messages/index.ts';
 import { readCarried } from '../nostr/carried.ts';
-import type { Delivered, Log, NostrEvent } from '../nostr/index.ts';
+import { type Delivered, type Log, MAX_SKEW, messageOf, type NostrEvent } from '../nostr/index.ts';
 import {
   briefOf,
   type Composed,
@@ -46,7 +46,6 @@ import { buriedSignals, ownAddresses } from './singleton.ts';
 
 /** One log for the whole wallet: its DIDs and its cohorts depend on each other. */
 const STREAM = 'wallet';
-const MAX_SKEW = 900;
 const NONCE_KEY = 'nonce_key';
 /** Seconds after which a request that nobody answered is sent again, the first time. */
 const FIRST_WAIT = 5;
@@ -210,7 +209,8 @@ export function createActor(options: ActorOptions): Actor {
 
   /** What leaves the wallet waits for the disk: at once where commit has waited for it already. */
   function afterStoring(act: () => void): void {
-    if (store.whenStored) store.whenStored().then(act, error => log('error', 'not stored', { error: textOf(error) }));
+    if (store.whenStored)
+      store.whenStored().then(act, error => log('error', 'not stored', { error: messageOf(error) }));
     else act();
   }
 
@@ -218,7 +218,9 @@ export function createActor(options: ActorOptions): Actor {
   const stored = <T>(result: T): T | Promise<T> => store.whenStored?.().then(() => result) ?? result;
 
   function submit(hex: string): void {
-    void options.submit(hex).catch(error => log('info', 'a signal could not be published', { error: textOf(error) }));
+    void options
+      .submit(hex)
+      .catch(error => log('info', 'a signal could not be published', { error: messageOf(error) }));
   }
 
   function seal(
@@ -303,7 +305,7 @@ export function createActor(options: ActorOptions): Actor {
         'musig',
       );
     } catch (error) {
-      log('warn', 'a session cannot be signed any more', { session_id, error: textOf(error) });
+      log('warn', 'a session cannot be signed any more', { session_id, error: messageOf(error) });
       done({ type: 'nonce_lost', cohort, session_id });
       return;
     }
@@ -324,7 +326,7 @@ export function createActor(options: ActorOptions): Actor {
       try {
         return await eye.look(address);
       } catch (error) {
-        log('warn', 'the chain cannot be read', { error: textOf(error) });
+        log('warn', 'the chain cannot be read', { error: messageOf(error) });
         await pause(LAG_MS);
       }
     return null;
@@ -399,7 +401,7 @@ export function createActor(options: ActorOptions): Actor {
     });
     // A store that fails here fails at its next commit too, which tells; nothing may be thrown past a message.
     if (envelope.type === 'signal_status')
-      void lookAll().catch(error => log('debug', 'nothing was looked at', { error: textOf(error) }));
+      void lookAll().catch(error => log('debug', 'nothing was looked at', { error: messageOf(error) }));
     return undefined;
   }
 
@@ -480,7 +482,7 @@ export function createActor(options: ActorOptions): Actor {
         const chain = await eye.look(beacon.beacon_address);
         await inTurn(() => stored(step({ type: 'look', cohort }, chain)));
       } catch (error) {
-        log('debug', 'the chain cannot be read', { cohort, error: textOf(error) });
+        log('debug', 'the chain cannot be read', { cohort, error: messageOf(error) });
       }
     }
     for (const address of [...(state.doubt?.addresses.keys() ?? [])]) {
@@ -489,7 +491,7 @@ export function createActor(options: ActorOptions): Actor {
         const chain = await eye.look(address);
         await inTurn(() => stored(step({ type: 'look_doubt', address }, chain)));
       } catch (error) {
-        log('debug', 'the chain cannot be read', { address, error: textOf(error) });
+        log('debug', 'the chain cannot be read', { address, error: messageOf(error) });
       }
     }
     for (const [address, txids] of ownAddresses(state)) {
@@ -499,7 +501,7 @@ export function createActor(options: ActorOptions): Actor {
         await inTurn(() => stored(step({ type: 'look_own', address }, chain)));
         for (const txid of buriedSignals(state, address, chain)) buried.add(txid);
       } catch (error) {
-        log('debug', 'the chain cannot be read', { address, error: textOf(error) });
+        log('debug', 'the chain cannot be read', { address, error: messageOf(error) });
       }
     }
   }
@@ -516,7 +518,7 @@ export function createActor(options: ActorOptions): Actor {
       const { set, sig } = phase;
       if (last)
         void inTurn(() => carryOut({ events: [], effects: [sendSetAck(cohort, set, sig)] }, [])).catch(error =>
-          log('warn', 'a signature over the set could not be sent again', { cohort, error: textOf(error) }),
+          log('warn', 'a signature over the set could not be sent again', { cohort, error: messageOf(error) }),
         );
     }
   }
@@ -613,5 +615,4 @@ function keptBroadcasts(
 }
 
 const sentKey = (envelopeId: string): string => `sent:${envelopeId}`;
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));

@@ -13,6 +13,7 @@ import {
   type Inbox,
   type Log,
   MAIL_KINDS,
+  MAX_SKEW,
   NIP04_KIND,
   type OpenSocket,
   type Outbox,
@@ -37,7 +38,6 @@ export interface WalletTiming {
 export const WALLET_TIMING: WalletTiming = { resendMs: 2_000, lookMs: 10_000, resyncMs: INBOX_TIMING.resyncMs };
 /** How long relays may take to show what this wallet sent itself, before anything is answered. */
 const OWN_MS = 5_000;
-const MAX_SKEW = 900;
 /** How long to wait for what relays say about themselves. */
 const INTRODUCED_MS = 2_000;
 

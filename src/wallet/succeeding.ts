@@ -29,8 +29,6 @@ interface Held {
   deactivated: boolean;
 }
 
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** Deletes the cohort keys of memberships that were retired: a crash may have come between the two. */
 export function forgetRetired({ actor, keys }: Pick<SucceedingParts, 'actor' | 'keys'>): void {
   for (const { phase, participant_pk } of actor.state().cohorts.values())
@@ -268,7 +266,7 @@ export function createSucceeding(parts: SucceedingParts): SuccessionApi & {
         dids.push({ did, ...(await leaveOne(held, beacon, feeCapSats)) });
       } catch (error) {
         if (!(error instanceof WalletError)) throw error;
-        dids.push({ did, state: 'failed', txid: null, text: `${error.code}: ${textOf(error)}` });
+        dids.push({ did, state: 'failed', txid: null, text: `${error.code}: ${error.message}` });
       }
     }
     await showVersions(
