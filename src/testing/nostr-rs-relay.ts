@@ -24,6 +24,7 @@ export interface RelayProcessOptions {
 
 const START_DEADLINE_MS = 20_000;
 const POLL_MS = 25;
+const PORT_ATTEMPTS = 3;
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 /** Path of the nostr-rs-relay program: BTCR2_NOSTR_RS_RELAY, else on PATH, else where cargo installs; null if there is none. */
@@ -80,11 +81,10 @@ export async function startNostrRsRelay(options: RelayProcessOptions = {}): Prom
   const temporary = options.dir === undefined;
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'btcr2-relay-')));
   await mkdir(dir, { recursive: true });
-  const port = options.port ?? (await freePort());
   const config = join(dir, 'config.toml');
-  await writeFile(config, configuration(dir, port));
 
-  async function launch(): Promise<GuardedProcess> {
+  async function launch(port: number): Promise<GuardedProcess> {
+    await writeFile(config, configuration(dir, port));
     const started = startGuarded(program!, ['--config', config, '--db', dir], temporary ? dir : null);
     await ready(started, port).catch(async fault => {
       await started.stop();
@@ -93,7 +93,21 @@ export async function startNostrRsRelay(options: RelayProcessOptions = {}): Prom
     return started;
   }
 
-  let relay = await launch();
+  async function launchOnFreePort(): Promise<{ port: number; relay: GuardedProcess }> {
+    for (let attempt = 1; ; attempt++) {
+      const port = await freePort();
+      try {
+        return { port, relay: await launch(port) };
+      } catch (fault) {
+        // Somebody else may have taken the port between the look and the start.
+        if (attempt >= PORT_ATTEMPTS) throw fault;
+      }
+    }
+  }
+
+  const { port, ...started } =
+    options.port === undefined ? await launchOnFreePort() : { port: options.port, relay: await launch(options.port) };
+  let { relay } = started;
   return {
     url: `ws://127.0.0.1:${port}`,
     async stop() {
@@ -102,7 +116,7 @@ export async function startNostrRsRelay(options: RelayProcessOptions = {}): Prom
     },
     async restart() {
       await relay.stop();
-      relay = await launch();
+      relay = await launch(port);
     },
   };
 }
