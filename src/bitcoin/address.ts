@@ -71,6 +71,16 @@ export function addressToScript(address: string, network: Network): string {
   return toHex(script);
 }
 
+/** Whether `addressToScript` reads it: an address of the network. */
+export function isAddress(address: string, network: Network): boolean {
+  try {
+    addressToScript(address, network);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The address of an output script (hex) on the network, or null for a script that has none, such as OP_RETURN. */
 export function scriptToAddress(scriptHex: string, network: Network): string | null {
   const script = fromHex(scriptHex);

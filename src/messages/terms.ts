@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { addressToScript } from '../bitcoin/address.ts';
-import type { Network } from '../bitcoin/network.ts';
+import { isAddress } from '../bitcoin/address.ts';
 import { sha256, toHex, utf8 } from '../crypto/index.ts';
 import { formerType } from '../did/beacon-service.ts';
 import { beaconType, bitOrder, count, did, network, plainText, satoshis, seconds, xOnlyKey } from './fields.ts';
@@ -146,15 +145,6 @@ const BLOCK_SECONDS = 600;
 
 const roundSeconds = ({ presence, nonce, signature }: { presence: number; nonce: number; signature: number }): number =>
   presence + nonce + signature;
-
-function isAddress(address: string, btc_network: Network): boolean {
-  try {
-    addressToScript(address, btc_network);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const MAX_CONTENT = 16_384;
 

@@ -1,5 +1,4 @@
-import { addressToScript } from '../bitcoin/index.ts';
-import type { Network } from '../bitcoin/network.ts';
+import { isAddress } from '../bitcoin/index.ts';
 import { toHex } from '../crypto/index.ts';
 import { announcementOf, beaconAddresses } from '../did/index.ts';
 import type { Envelope } from '../messages/index.ts';
@@ -219,15 +218,6 @@ function agreeRelease({ cohort, terms }: Membership, to: string | null): Decisio
   if (to !== null && !isAddress(to, terms.btc_network))
     return { refuse: `${to} is no address on ${terms.btc_network}` };
   return { events: [{ type: 'release_agreed', cohort, to }], effects: [] };
-}
-
-function isAddress(address: string, network: Network): boolean {
-  try {
-    addressToScript(address, network);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function register(
