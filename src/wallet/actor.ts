@@ -21,7 +21,7 @@ import { BY_HAND } from '../store/by-hand.ts';
 import type { Batch, OutboxItem } from '../store/types.ts';
 import type { WalletStore } from '../store/wallet-store.ts';
 import type { HandNews } from './api.ts';
-import { peerOf } from './companion.ts';
+import { peerOf } from './companion/pair.ts';
 import {
   beaconOf,
   concernedDids,

@@ -4,12 +4,12 @@ import type { DidDocument, Patch, Resolution, Sidecar } from '../did/index.ts';
 import type { CohortStatus, Scheme, Terms } from '../messages/index.ts';
 import type { Advert } from '../nostr/advert.ts';
 import type { Composed, ComposeRequest, HandIn } from '../shell/by-hand.ts';
-import type { CompanionView } from './companion-api.ts';
+import type { CompanionView } from './companion/api.ts';
 import type { WalletEvent } from './core.ts';
 import type { Recovery } from './recovery.ts';
 import type { Finding, SavedView } from './saved/api.ts';
 
-export type { CompanionApi, CompanionPolicyView, CompanionView } from './companion-api.ts';
+export type { CompanionApi, CompanionPolicyView, CompanionView } from './companion/api.ts';
 export type { Recovery, RecoveryCohort } from './recovery.ts';
 export type { Finding, SavedApi, SavedView } from './saved/api.ts';
 

@@ -13,7 +13,7 @@ import {
 } from '../bitcoin/index.ts';
 import { fromBase64url, fromHex, toHex } from '../crypto/index.ts';
 import { type AuthorizeBeaconSignalRequest, sessionId } from '../messages/index.ts';
-import { policyBarsSession } from './companion.ts';
+import { policyBarsSession } from './companion/pair.ts';
 import { doubtAbout, isCommitted } from './doubt.ts';
 import type { Env } from './inputs.ts';
 import {

@@ -2,7 +2,7 @@ import type { Network } from '../bitcoin/network.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { AuthorizeBeaconSignalRequest, CohortStatus, SignalEvidence } from '../messages/index.ts';
 import type { Blame } from './blame.ts';
-import type { CompanionEvent } from './companion.ts';
+import type { CompanionEvent } from './companion/pair.ts';
 import type {
   Agreement,
   AnsweredEntry,

@@ -1,5 +1,5 @@
 import type { SignalEvidence, TermsPolicy } from '../messages/index.ts';
-import { type CompanionEvent, evolveCompanionship } from './companion.ts';
+import { type CompanionEvent, evolveCompanionship } from './companion/pair.ts';
 import { signableAddresses } from './doubt.ts';
 import type { Stored, WalletEvent } from './events.ts';
 import {

@@ -1,7 +1,7 @@
 import { signalSighash, signedTogether } from '../bitcoin/index.ts';
 import type { Bytes } from '../crypto/index.ts';
 import type { TermsPolicy } from '../messages/index.ts';
-import { heirJobs } from './companion-heir.ts';
+import { heirJobs } from './companion/heir.ts';
 import { fallbackMessages } from './fallback.ts';
 import { setStatement } from './joining.ts';
 import { heldDids } from './opportunity.ts';

@@ -2,7 +2,7 @@ import { curve } from '#curve';
 import { beaconOf as beaconOfKeys, setStatementOf, wrongSetSigner } from '../cohort/keys.ts';
 import { fromHex, isHex } from '../crypto/index.ts';
 import { type CohortReady, type CohortSet, isPolicyFor, type Terms, xOnlyOf } from '../messages/index.ts';
-import { policyBar } from './companion.ts';
+import { policyBar } from './companion/pair.ts';
 import type { Decision, Effect, Env, Input } from './inputs.ts';
 import type { Membership, ProposedSet, WalletState } from './state.ts';
 

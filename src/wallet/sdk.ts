@@ -23,8 +23,8 @@ import {
 } from './api.ts';
 import { createAsking } from './asking.ts';
 import { createBelonging } from './belonging.ts';
-import type { CompanionApi } from './companion-api.ts';
-import { createCompanioning } from './companioning.ts';
+import type { CompanionApi } from './companion/api.ts';
+import { createCompanioning } from './companion/companioning.ts';
 import { type Connecting, createConnecting, WALLET_TIMING, type WalletTiming } from './connecting.ts';
 import { createControlling } from './controlling.ts';
 import { sidecarOf } from './dids.ts';

@@ -12,7 +12,7 @@ import type {
 } from '../messages/index.ts';
 import type { SmtProof } from '../smt/index.ts';
 import type { Blame } from './blame.ts';
-import type { Companionship } from './companion.ts';
+import type { Companionship } from './companion/pair.ts';
 
 /** A wallet: its DIDs and the cohorts that it is a member of. The fold of its log; `evolve` owns the maps in here. */
 export interface WalletState {

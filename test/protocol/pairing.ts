@@ -4,8 +4,8 @@ import {
   companionPolicyStatement,
   type Envelope,
 } from '../../src/messages/index.ts';
-import { asOwner } from '../../src/wallet/companion.ts';
-import { nextPolicy } from '../../src/wallet/companion-owner.ts';
+import { nextPolicy } from '../../src/wallet/companion/owner.ts';
+import { asOwner } from '../../src/wallet/companion/pair.ts';
 import { draw, schnorr, xOnly } from '../cohort/members.ts';
 import type { Outcome, Wallet } from '../wallet/core/wallet.ts';
 import { deliver, newOffer, newScene, type Scene, START } from './scene.ts';

@@ -25,7 +25,7 @@ import { splitText } from '../../src/nostr/chunk.ts';
 import { wrapGift, wrapNip04 } from '../../src/nostr/index.ts';
 import { conversationKey } from '../../src/nostr/nip44.ts';
 import { leafIndex, leafValue } from '../../src/smt/index.ts';
-import { encodeCompanionLink } from '../../src/wallet/companion-link.ts';
+import { encodeCompanionLink } from '../../src/wallet/companion/link.ts';
 import { addService, draw, schnorr, xOnly } from '../cohort/members.ts';
 import type { Wallet } from '../wallet/core/wallet.ts';
 import { COMPANION, issue, ONE_TIME, OWNER, paired } from './pairing.ts';

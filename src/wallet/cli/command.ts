@@ -1,5 +1,6 @@
 import type { ParseArgsConfig } from 'node:util';
 import type { Log } from '../../nostr/log.ts';
+import { readDuration } from '../../operator/command-line.ts';
 import type { LogLevel } from '../../operator/logger.ts';
 import type { Io } from './io.ts';
 import type { OpenWallet } from './open.ts';
@@ -124,4 +125,14 @@ export function numberFlag(invocation: Pick<Invocation, 'flags'>, name: string, 
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(value) || value < min) throw new UsageError(`--${name} takes a whole number from ${min} on`);
   return value;
+}
+
+/** A time of an option, such as `30d`, in seconds; undefined if it was not given. Throws UsageError for anything else. */
+export function timeFlag(invocation: Pick<Invocation, 'flags'>, name: string, command: string): number | undefined {
+  const text = textFlag(invocation, name);
+  if (text === undefined) return undefined;
+  const seconds = readDuration(text);
+  if (seconds === null || seconds < 1)
+    throw new UsageError(`--${name} takes a time such as 30d, 12h or 10min`, command);
+  return seconds;
 }

@@ -1,5 +1,5 @@
 import { safeText, shortId } from '../../operator/terminal.ts';
-import type { CompanionEvent } from '../companion.ts';
+import type { CompanionEvent } from '../companion/pair.ts';
 
 /** What happens between a companion and its owner, in words; null for what is of no interest. */
 export function describeCompanion(news: CompanionEvent, nameOf: (did: string) => string): string | null {

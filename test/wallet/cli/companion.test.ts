@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CompanionView, WalletError } from '../../../src/wallet/api.ts';
-import { encodeCompanionLink } from '../../../src/wallet/companion-link.ts';
+import { encodeCompanionLink } from '../../../src/wallet/companion/link.ts';
 import { advertEvent, advertOf, cli, DID_ONE, didView, fakeWallet, NOW, statusOf, tempHome } from './harness.ts';
 
 const companion = 'c'.repeat(64);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { toBase64url, toHex, utf8 } from '../../../src/crypto/index.ts';
-import { COMPANION_LINK_SCHEME, decodeCompanionLink, encodeCompanionLink } from '../../../src/wallet/companion-link.ts';
+import { COMPANION_LINK_SCHEME, decodeCompanionLink, encodeCompanionLink } from '../../../src/wallet/companion/link.ts';
 import { draw, xOnly } from '../../cohort/members.ts';
 
 const link = {

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { toHex } from '../../../src/crypto/index.ts';
 import { announcementOf } from '../../../src/did/index.ts';
 import type { Envelope, Message } from '../../../src/messages/index.ts';
-import { asCompanion, asOwner } from '../../../src/wallet/companion.ts';
-import { HEIR_COUNTER } from '../../../src/wallet/companion-heir.ts';
+import { HEIR_COUNTER } from '../../../src/wallet/companion/heir.ts';
+import { asCompanion, asOwner } from '../../../src/wallet/companion/pair.ts';
 import { openSessions } from '../../../src/wallet/core.ts';
 import { addService, draw, xOnly } from '../../cohort/members.ts';
 import {

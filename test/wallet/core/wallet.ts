@@ -16,7 +16,7 @@ import {
   signEnvelope,
   type Terms,
 } from '../../../src/messages/index.ts';
-import { peerOf } from '../../../src/wallet/companion.ts';
+import { peerOf } from '../../../src/wallet/companion/pair.ts';
 import {
   beaconOf,
   createNonceJar,

@@ -10,11 +10,11 @@ import {
 } from '../../../operator/terminal.ts';
 import type { CohortView, WalletStatus } from '../../api.ts';
 import { type Command, EXIT, NETWORKING } from '../command.ts';
+import { companionRows } from '../companion-rows.ts';
 import { paintOf, type Reader, writeJson } from '../io.ts';
 import { blameText } from '../news.ts';
 import { homeOf, withWallet } from '../open.ts';
 import type { WalletPort } from '../port.ts';
-import { companionRows } from './companion.ts';
 import { didTable } from './did-list.ts';
 
 export const status: Command = {

@@ -1,4 +1,4 @@
-import type { Advert } from '../nostr/advert.ts';
+import type { Advert } from '../../nostr/advert.ts';
 
 /**
  * A member in two halves: a companion that is always on and holds cohort keys, and its owner, the wallet that holds the

@@ -1,11 +1,11 @@
 import { curve } from '#curve';
-import { type Bytes, fromHex, isHex } from '../crypto/index.ts';
-import { type CompanionState, rebindStatement, xOnlyOf } from '../messages/index.ts';
-import { readAdvert } from '../nostr/advert.ts';
-import { asCompanion, asOwner, type Companion, type Owner } from './companion.ts';
-import type { WalletEvent } from './events.ts';
-import type { Decided, Decision, Effect, Input } from './inputs.ts';
-import { beaconOf, type Membership, type WalletState } from './state.ts';
+import { type Bytes, fromHex, isHex } from '../../crypto/index.ts';
+import { type CompanionState, rebindStatement, xOnlyOf } from '../../messages/index.ts';
+import { readAdvert } from '../../nostr/advert.ts';
+import type { WalletEvent } from '../events.ts';
+import type { Decided, Decision, Effect, Input } from '../inputs.ts';
+import { beaconOf, type Membership, type WalletState } from '../state.ts';
+import { asCompanion, asOwner, type Companion, type Owner } from './pair.ts';
 
 /**
  * A companion that dies takes its transport key along, and with it the proofs of what it signed while its owner slept: an

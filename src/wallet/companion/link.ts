@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { curve } from '#curve';
-import type { Network } from '../bitcoin/network.ts';
-import { fromBase64url, fromHex, toBase64url, utf8 } from '../crypto/index.ts';
-import { network, xOnlyKey } from '../messages/fields.ts';
-import { parseJson } from '../nostr/json.ts';
-import { normalizeRelayUrl } from '../nostr/url.ts';
+import type { Network } from '../../bitcoin/network.ts';
+import { fromBase64url, fromHex, toBase64url, utf8 } from '../../crypto/index.ts';
+import { network, xOnlyKey } from '../../messages/fields.ts';
+import { parseJson } from '../../nostr/json.ts';
+import { normalizeRelayUrl } from '../../nostr/url.ts';
 
 export const COMPANION_LINK_SCHEME = 'nostr+btcr2-companion://';
 

@@ -1,7 +1,7 @@
-import type { Network } from '../bitcoin/network.ts';
-import type { CompanionPolicy, CompanionState } from '../messages/index.ts';
-import { type Advert, readAdvert } from '../nostr/advert.ts';
-import type { Membership, SessionFacts, WalletState } from './state.ts';
+import type { Network } from '../../bitcoin/network.ts';
+import type { CompanionPolicy, CompanionState } from '../../messages/index.ts';
+import { type Advert, readAdvert } from '../../nostr/advert.ts';
+import type { Membership, SessionFacts, WalletState } from '../state.ts';
 
 /**
  * A companion is a wallet that is always on: it holds cohort keys, and no key of any DID. Its owner, such as a phone, holds

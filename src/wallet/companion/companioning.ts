@@ -1,20 +1,20 @@
 import { curve } from '#curve';
-import type { Network } from '../bitcoin/network.ts';
-import { type Bytes, fromHex, toHex } from '../crypto/index.ts';
-import { type CompanionPolicy, companionPairStatement, companionPolicyStatement } from '../messages/index.ts';
-import type { Advert } from '../nostr/advert.ts';
-import type { Log } from '../nostr/log.ts';
-import type { KeyStore } from '../shell/keystore.ts';
-import type { Actor } from './actor.ts';
-import { type HandNews, type WalletApi, WalletError } from './api.ts';
-import type { Asking } from './asking.ts';
-import { advertsOf, asCompanion, asOwner, type Owner } from './companion.ts';
-import type { CompanionApi, CompanionPolicyView, CompanionView } from './companion-api.ts';
-import { decodeCompanionLink, encodeCompanionLink } from './companion-link.ts';
-import { nextPolicy } from './companion-owner.ts';
-import { isTold } from './companion-signer.ts';
-import type { Connecting } from './connecting.ts';
-import { beaconOf, type WalletState } from './core.ts';
+import type { Network } from '../../bitcoin/network.ts';
+import { type Bytes, fromHex, toHex } from '../../crypto/index.ts';
+import { companionPairStatement, companionPolicyStatement } from '../../messages/index.ts';
+import type { Advert } from '../../nostr/advert.ts';
+import type { Log } from '../../nostr/log.ts';
+import type { KeyStore } from '../../shell/keystore.ts';
+import type { Actor } from '../actor.ts';
+import { type HandNews, type WalletApi, WalletError } from '../api.ts';
+import type { Asking } from '../asking.ts';
+import type { Connecting } from '../connecting.ts';
+import { beaconOf, type WalletState } from '../core.ts';
+import type { CompanionApi, CompanionPolicyView, CompanionView } from './api.ts';
+import { decodeCompanionLink, encodeCompanionLink } from './link.ts';
+import { nextPolicy } from './owner.ts';
+import { advertsOf, asCompanion, asOwner, type Owner } from './pair.ts';
+import { policyView, viewOf } from './view.ts';
 
 export interface CompanioningParts {
   network: Network;
@@ -274,60 +274,4 @@ function drawSecret(random: (length: number) => Bytes): Bytes {
   let secret = random(32);
   while (!curve.isSecretKey(secret)) secret = random(32);
   return secret;
-}
-
-const policyView = ({
-  version,
-  fee_cap,
-  expires_at,
-  adverts,
-  dids,
-  revoked,
-}: CompanionPolicy): CompanionPolicyView => ({
-  version,
-  fee_cap,
-  expires_at,
-  cohorts: advertsOf({ adverts }).map(({ cohort }) => cohort),
-  dids,
-  revoked,
-});
-
-function viewOf(state: WalletState): CompanionView | null {
-  const { companionship } = state;
-  switch (companionship?.role) {
-    case undefined:
-      return null;
-    case 'companion': {
-      const { key, owner, policy, failed, acknowledged, expires_at } = companionship;
-      const sessions = [...state.cohorts.values()].flatMap(membership =>
-        [...(beaconOf(membership)?.sessions.values() ?? [])].filter(isTold),
-      );
-      return {
-        role: 'companion',
-        companion: key,
-        owner,
-        pairing_expires_at: owner === null ? expires_at : null,
-        policy: policy && policyView(policy),
-        not_joined: [...failed].map(([cohort, text]) => ({ cohort, text })),
-        unacknowledged: sessions.filter(({ session_id }) => !acknowledged.has(session_id)).length,
-      };
-    }
-    case 'owner': {
-      const { companion, key, phase, reason, policy, told, heard_at } = companionship;
-      return {
-        role: 'owner',
-        companion,
-        owner: key,
-        phase,
-        reason,
-        heard_at,
-        policy: policy && policyView(policy),
-        policy_in_force: told?.policy_version ?? 0,
-        text: told?.text ?? null,
-        not_joined: (told?.cohorts ?? []).flatMap(({ cohort, phase: at, text }) =>
-          at === 'joining' || at === 'ended' ? [{ cohort, text: text ?? 'not joined yet' }] : [],
-        ),
-      };
-    }
-  }
 }

@@ -5,17 +5,14 @@ import {
   type Envelope,
   type Message,
   NO_SIGNAL,
-} from '../messages/index.ts';
-import type { Advert } from '../nostr/advert.ts';
-import { badEvidence } from './answers.ts';
-import { evidenceOf, shownAnnouncement } from './check.ts';
-import { advertsOf, asOwner, type Owner } from './companion.ts';
-import { inherit } from './companion-heir.ts';
-import { isTold } from './companion-signer.ts';
-import type { WalletEvent } from './events.ts';
-import { evolve } from './evolve.ts';
-import type { Decision, Effect, Env, Input } from './inputs.ts';
-import { badSignature, recompute } from './joining.ts';
+} from '../../messages/index.ts';
+import type { Advert } from '../../nostr/advert.ts';
+import { badEvidence } from '../answers.ts';
+import { evidenceOf, shownAnnouncement } from '../check.ts';
+import type { WalletEvent } from '../events.ts';
+import { evolve } from '../evolve.ts';
+import type { Decision, Effect, Env, Input } from '../inputs.ts';
+import { badSignature, recompute } from '../joining.ts';
 import {
   type Agreement,
   type Asked,
@@ -25,7 +22,10 @@ import {
   type WalletDid,
   type WalletState,
   type WalletUpdate,
-} from './state.ts';
+} from '../state.ts';
+import { inherit } from './heir.ts';
+import { advertsOf, asOwner, type Owner } from './pair.ts';
+import { isTold } from './replies.ts';
 
 /** Seconds after which it is noted again that a companion was heard, though it said nothing new. */
 const HEARD_AGAIN = 600;

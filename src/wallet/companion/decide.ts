@@ -1,10 +1,11 @@
-import { asCompanion } from './companion.ts';
-import { decideHeir, decideHeirSigned } from './companion-heir.ts';
-import { decideIssue, decideLost, decidePairing, decideSync, decideTakeBack } from './companion-owner.ts';
-import { newsFor, releasedBy } from './companion-signer.ts';
-import { evolve } from './evolve.ts';
-import type { Decision, Env, Input } from './inputs.ts';
-import type { WalletState } from './state.ts';
+import { evolve } from '../evolve.ts';
+import type { Decision, Env, Input } from '../inputs.ts';
+import type { WalletState } from '../state.ts';
+import { decideHeir, decideHeirSigned } from './heir.ts';
+import { newsFor } from './news.ts';
+import { decideIssue, decideLost, decidePairing, decideSync, decideTakeBack } from './owner.ts';
+import { asCompanion } from './pair.ts';
+import { releasedBy } from './releases.ts';
 
 /** What a person, or the wallet's shell, tells one half of a pair. */
 export type CompanionInput = Extract<Input, { type: `companion_${string}` }>;
