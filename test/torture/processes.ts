@@ -30,10 +30,14 @@ export function victim(name: string, path: string, args: readonly string[], sock
       const next = spawn(process.execPath, [script(path), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
       child = next;
       next.stderr!.pipe(log, { end: false });
+      let said = '';
+      next.stderr!.on('data', chunk => {
+        said = (said + String(chunk)).slice(-1_000);
+      });
       const lines = createInterface({ input: next.stdout! });
       const first = once(lines, 'line');
       const ended = once(next, 'exit').then(([code]) =>
-        Promise.reject(new Error(`${name} ended at its start: ${code}`)),
+        Promise.reject(new Error(`${name} ended at its start with code ${code}: ${said.trim()}`)),
       );
       ended.catch(() => {});
       await Promise.race([first, ended]);
