@@ -26,25 +26,12 @@ import {
 } from '../../src/did/index.ts';
 import { signalSource } from '../../src/shell/source.ts';
 import { type EsploraFacade, startEsplora } from '../../src/testing/esplora.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
 import { cli } from '../wallet/cli/harness.ts';
-import {
-  announced,
-  closed,
-  deposit,
-  gather,
-  newDid,
-  removeDir,
-  settled,
-  startAggregator,
-  startWallet,
-  tempDir,
-  until,
-} from './harness.ts';
+import { announced, closed, deposit, gather, newDid, settled, startAggregator, startWallet, until } from './harness.ts';
 import { addService } from './raw-did.ts';
 import { random, stolenKeys } from './raw-member.ts';
+import { stage } from './stage.ts';
 
 /** What each DID of the story has to resolve to in the end, in one cohort or in both. */
 const STORY = {
@@ -75,14 +62,12 @@ interface Story {
   sidecar: Sidecar;
 }
 
-let node: Regtest;
-let relay: TestRelay;
 let esplora: EsploraFacade;
 let ada: Wallet;
 let bob: Wallet;
 const cohorts: Cohort[] = [];
 const daemons: Daemon[] = [];
-const dir = tempDir();
+const at = stage();
 /** The DID that lists both cohorts' beacons. */
 let both: string;
 const views: Chain[] = [];
@@ -101,7 +86,7 @@ let rounds = 0;
 async function signalOfEach(members: readonly Wallet[]): Promise<void> {
   const numbers = await Promise.all(cohorts.map(({ aggregator, cohort }) => announced(aggregator, cohort)));
   rounds++;
-  await node.mine(6);
+  await at.node.mine(6);
   await Promise.all([
     ...cohorts.map(({ aggregator, cohort }, i) => closed(aggregator, cohort, numbers[i]!)),
     ...members.map(member => settled(member, rounds)),
@@ -110,8 +95,8 @@ async function signalOfEach(members: readonly Wallet[]): Promise<void> {
 
 async function bySingleton(did: string, patch: Patch): Promise<void> {
   const { address, needed_sats } = await ada.fundingAddress(did);
-  await node.fund(address, needed_sats);
-  await node.mine(1);
+  await at.node.fund(address, needed_sats);
+  await at.node.mine(1);
   await ada.update({ did, patch, via: 'singleton' });
 }
 
@@ -149,7 +134,7 @@ async function playStory(): Promise<void> {
     dids.set('brought in by its singleton', comer);
     await bySingleton(comer, [{ op: 'add', path: '/service/-', value: beaconService('#cohort', type, address) }]);
   }
-  await node.mine(6);
+  await at.node.mine(6);
   await settled(ada, rounds);
 
   const twice = await ada.update({ did: both, patch: addService('by-both') });
@@ -166,7 +151,7 @@ async function playStory(): Promise<void> {
     const did = dids.get('out of a dead cohort')!;
     await bySingleton(did, beaconGone(await documentOf(ada, did), address));
   }
-  await node.mine(6);
+  await at.node.mine(6);
   await settled(ada, rounds);
 }
 
@@ -186,38 +171,32 @@ let stories: Story[];
 const storyOf = (name: string): Story => stories.find(each => each.name === name)!;
 
 beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay();
   const manual = { frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 } };
-  const relays = [relay.url];
+  const relays = [at.relay.url];
   for (const who of ['north', 'south']) {
     const over = { ...manual, type: who === 'north' ? ('SMTBeacon' as const) : ('CASBeacon' as const) };
-    daemons.push(await startAggregator({ dir: join(dir, `a-${who}`), node, relays }, over));
+    daemons.push(await startAggregator({ dir: join(at.dir, `a-${who}`), node: at.node, relays }, over));
   }
-  [ada, bob] = (await Promise.all(['ada', 'bob'].map(name => startWallet({ dir, node, relays }, name)))) as [
-    Wallet,
-    Wallet,
-  ];
+  [ada, bob] = (await Promise.all(
+    ['ada', 'bob'].map(name => startWallet({ dir: at.dir, node: at.node, relays }, name)),
+  )) as [Wallet, Wallet];
   const formed = await Promise.all(daemons.map(aggregator => gather(aggregator, [ada, bob])));
   for (const [i, type] of (['SMTBeacon', 'CASBeacon'] as const).entries())
     cohorts.push({ type, aggregator: daemons[i]!, ...formed[i]!, dids: new Map() });
-  await deposit(node, ...cohorts.map(({ address }) => address));
+  await deposit(at.node, ...cohorts.map(({ address }) => address));
   await playStory();
   stories = story();
-  esplora = await startEsplora(node);
-  views.push(node.chain('stranger'), esploraChain({ url: esplora.url }));
+  esplora = await startEsplora(at.node);
+  views.push(at.node.chain('stranger'), esploraChain({ url: esplora.url }));
 }, 300_000);
 afterAll(async () => {
   await Promise.all([ada?.stop(), bob?.stop()]);
   await Promise.all(daemons.map(daemon => daemon.stop()));
   await Promise.all(views.map(view => view.close()));
   await esplora?.stop();
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
 });
 
-/** As somebody who has nothing but the sidecar and a node. */
+/** As somebody who has nothing but the sidecar and a at.node. */
 const resolving = (
   one: Pick<Story, 'did' | 'sidecar'>,
   options: ResolveOptions = {},
@@ -425,14 +404,14 @@ describe('versions', () => {
 });
 
 describe('btcr2-wallet resolve', () => {
-  const login = (): string[] => ['--bitcoind', node.rpcUrl, '--cookie', node.cookieFile];
+  const login = (): string[] => ['--bitcoind', at.node.rpcUrl, '--cookie', at.node.cookieFile];
   function sidecarFile(name: string, sidecar: Sidecar): string {
-    const file = join(dir, `${name.replace(/\W/g, '-')}.json`);
+    const file = join(at.dir, `${name.replace(/\W/g, '-')}.json`);
     writeFileSync(file, JSON.stringify(sidecar));
     return file;
   }
   const run = (did: string, file: string, ...more: string[]) =>
-    cli(['resolve', did, '--sidecar', file, '--home', join(dir, 'nowhere'), ...more]);
+    cli(['resolve', did, '--sidecar', file, '--home', join(at.dir, 'nowhere'), ...more]);
 
   test('reads the sidecar over either chain, without any wallet', async () => {
     for (const name of [
@@ -519,7 +498,7 @@ test.each(['SMTBeacon', 'CASBeacon'])('a rival for a version that a %s announced
   // Whoever has the key can sign another second version, and announce it by the beacon of that key.
   const { document } = await resolving({ did, sidecar }, { versionId: '1' });
   const method = document.verificationMethod![0]!;
-  const keys = stolenKeys(join(dir, 'ada'));
+  const keys = stolenKeys(join(at.dir, 'ada'));
   const { address } = beaconServices(document).find(service => service.type === 'SingletonBeacon')!;
   const own = [...keys.values()].find(({ kind, secret }) => {
     if (kind !== 'did') return false;
@@ -532,15 +511,15 @@ test.each(['SMTBeacon', 'CASBeacon'])('a rival for a version that a %s announced
     verificationMethod: method.id,
     signer: hash => curve.signSchnorr(hash, own.secret, random(32)),
   });
-  const paid = await node.fund(address, 10_000);
-  await node.mine(1);
+  const paid = await at.node.fund(address, 10_000);
+  await at.node.mine(1);
   const built = buildFor(own.secret, [{ ...paid, value_sats: 10_000 }], announcementOf(rival));
   const signal = signSingletonSignal(built, use => use(own.secret), random);
   expect(await views[0]!.submit(signal.hex)).toMatchObject({ accepted: true });
-  await node.mine(5);
+  await at.node.mine(5);
   const forged = { ...sidecar, updates: [...sidecar.updates, rival] };
   expect((await resolving({ did, sidecar: forged })).versionId).toBe('3');
-  await node.mine(1);
+  await at.node.mine(1);
   for (const view of views) {
     await until('the view is at the tip', async () => (await view.spends(address, 0)).length === 1);
     expect(await failureOf(resolving({ did, sidecar: forged }, {}, view))).toMatchObject({

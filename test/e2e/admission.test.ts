@@ -1,30 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { curve } from '#curve';
 import { toHex } from '../../src/crypto/index.ts';
 import { startDaemon } from '../../src/daemon.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
-import { configOf, log, removeDir, startWallet, tempDir, until } from './harness.ts';
+import { configOf, log, startWallet, until } from './harness.ts';
+import { stage } from './stage.ts';
 
-let node: Regtest;
-let relay: TestRelay;
-const dir = tempDir();
-
-beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay();
-}, 180_000);
-afterAll(async () => {
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
-});
+const at = stage();
 
 const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
 
 test('a wallet joins by an invitation, or by the word of a listed key; without them it is told why not', async () => {
-  const world = { dir, node, relays: [relay.url] };
+  const world = at.world;
   const secret = random(32);
   const publicKey = toHex(curve.publicKey(secret));
   const voucher = { publicKey, sign: async (hash: Uint8Array) => curve.signSchnorr(hash, secret, random(32)) };

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { curve } from '#curve';
 import { fromBase64url, toHex } from '../../src/crypto/index.ts';
 import type { Sidecar, SignedUpdate } from '../../src/did/index.ts';
@@ -9,8 +9,6 @@ import type { Envelope } from '../../src/messages/index.ts';
 import { openKeyFile } from '../../src/shell/keystore.ts';
 import { createMail } from '../../src/shell/mail.ts';
 import { leafIndex, verifySmtProof } from '../../src/smt/index.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { DidSigner, Wallet } from '../../src/wallet/index.ts';
 import {
   announced,
@@ -27,20 +25,9 @@ import {
 } from './harness.ts';
 import { addService } from './raw-did.ts';
 import { randomSecret } from './raw-member.ts';
+import { stage } from './stage.ts';
 
-let node: Regtest;
-let relay: TestRelay;
-const dir = tempDir();
-
-beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay();
-}, 180_000);
-afterAll(async () => {
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
-});
+const at = stage();
 
 const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
 const now = (): number => Math.floor(Date.now() / 1000);
@@ -49,7 +36,7 @@ const now = (): number => Math.floor(Date.now() / 1000);
 function mailOf(folder: string): Envelope[] {
   const keys = openKeyFile(join(folder, 'keys.json'), random, now);
   const mail = createMail({ lend: keys.lend, random, maxMessageBytes: () => null });
-  return relay.events().flatMap(event => {
+  return at.relay.events().flatMap(event => {
     const to = event.tags.find(tag => tag[0] === 'p')?.[1];
     if (event.kind !== 8252 || to === undefined || !keys.has(to)) return [];
     const opened = mail.open(event, to, now());
@@ -80,7 +67,7 @@ function secretsOf(did: string, { genesisDocument, updates, smtProofs }: Sidecar
 test('an aggregator of blinded leaves never learns a DID, an update, an announcement or a nonce', {
   timeout: 90_000,
 }, async () => {
-  const world = { dir, node, relays: [relay.url] };
+  const world = at.world;
   const aggregator = await startAggregator(world, {
     flow: 'pull',
     privacy: 'blinded',
@@ -92,20 +79,20 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
   ];
   const { cohort, address } = await gather(aggregator, [alexis, satoshi]);
   const [one, two] = [await newDid(alexis, cohort), await newDid(satoshi, cohort)];
-  await deposit(node, address);
+  await deposit(at.node, address);
   const round = async (number: number): Promise<void> => {
     expect(await announced(aggregator, cohort)).toBe(number);
-    await node.mine(6);
+    await at.node.mine(6);
     await closed(aggregator, cohort, number);
   };
-  const at = (wallet: Wallet, did: string, version: string) =>
+  const shows = (wallet: Wallet, did: string, version: string) =>
     until(`${did} at version ${version}`, async () => (await wallet.resolve({ did })).versionId === version);
 
   await alexis.update({ did: one, patch: addService('replaced') });
   await alexis.update({ did: one, patch: addService('first') });
   await round(1);
-  await at(alexis, one, '2');
-  await at(satoshi, two, '1');
+  await shows(alexis, one, '2');
+  await shows(satoshi, two, '1');
 
   // A wallet that starts again makes the same nonces whole, and a DID that comes late has an empty index so far.
   await alexis.stop();
@@ -114,9 +101,9 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
   await alexis.update({ did: one, patch: addService('second') });
   await satoshi.update({ did: late, patch: addService('late') });
   await round(2);
-  await at(alexis, one, '3');
-  await at(satoshi, two, '1');
-  await at(satoshi, late, '2');
+  await shows(alexis, one, '3');
+  await shows(satoshi, two, '1');
+  await shows(satoshi, late, '2');
 
   const secrets = [
     [alexis, one],
@@ -128,13 +115,13 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
   expect(new Set(secrets).size).toBeGreaterThan(3 * 3 + 2 * (5 + 3) + 3 * 4);
   await Promise.all([alexis.stop(), satoshi.stop(), aggregator.stop()]);
 
-  const folder = join(dir, 'aggregator');
+  const folder = join(at.dir, 'aggregator');
   const files = readdirSync(folder).map(name => readFileSync(join(folder, name), 'latin1'));
   const lines = logged()
     .split('\n')
     .filter(line => line.split(' ')[1] === 'aggregator');
   const received = mailOf(folder);
-  const sent = ['alexis', 'satoshi'].flatMap(name => mailOf(join(dir, name)));
+  const sent = ['alexis', 'satoshi'].flatMap(name => mailOf(join(at.dir, name)));
   const places = { files: files.join('\n'), log: lines.join('\n'), mail: JSON.stringify([...received, ...sent]) };
   // Each place is really looked into: all of them know the beacon or the cohort, and two of them the leaves.
   for (const did of [one, two, late]) {
@@ -157,7 +144,7 @@ test('an aggregator of blinded leaves never learns a DID, an update, an announce
 test('a member whose index was squatted wins it back by naming its DID, and both are told', {
   timeout: 180_000,
 }, async () => {
-  const world = { dir: tempDir(), node, relays: [relay.url] };
+  const world = { dir: tempDir(), node: at.node, relays: [at.relay.url] };
   const aggregator = await startAggregator(world, {
     flow: 'pull',
     privacy: 'blinded',
@@ -190,12 +177,12 @@ test('a member whose index was squatted wins it back by naming its DID, and both
   expect(told).toEqual(['did_taken']);
   expect((await aggregator.api.cohortShow({ cohort })).registered).toMatchObject([{ did: index, proven: true }]);
 
-  await deposit(node, address);
+  await deposit(at.node, address);
   const other = await newDid(satoshi, cohort);
   await satoshi.update({ did: other, patch: addService('won') });
   await announced(aggregator, cohort);
   const signal = await until('the wallet sees it', () => satoshi.status().cohorts[0]?.signals[0]);
-  await node.mine(6);
+  await at.node.mine(6);
   await until('it resolves', async () => (await satoshi.resolve({ did: other })).versionId === '2');
   // The leaf that the squatter could have filled is the controller's: it proves that there was no update.
   const proof = satoshi.sidecar(did).smtProofs.find(({ id }) => toHex(fromBase64url(id)) === signal.signal_bytes);

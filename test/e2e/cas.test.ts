@@ -4,50 +4,30 @@ import { fromHex, sha256, toHex, utf8 } from '../../src/crypto/index.ts';
 import { startDaemon } from '../../src/daemon.ts';
 import { cidV1, jcs } from '../../src/did/index.ts';
 import { startTestKubo, type TestKubo } from '../../src/testing/kubo.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import { openWallet } from '../../src/wallet/client.ts';
 import { kuboStore } from '../../src/wallet/index.ts';
-import {
-  announced,
-  closed,
-  configOf,
-  deposit,
-  gather,
-  log,
-  newDid,
-  removeDir,
-  startWallet,
-  tempDir,
-  until,
-} from './harness.ts';
+import { announced, closed, configOf, deposit, gather, log, newDid, startWallet, until } from './harness.ts';
 import { addService } from './raw-did.ts';
+import { stage } from './stage.ts';
 
 /** Bytes of the largest event that the relay takes. */
 const EVENT = 8_192;
 /** An entry of a map has 122 bytes, and base64 makes a third more of them: these fill more than one event. */
 const DIDS = 52;
 
-let node: Regtest;
-let relay: TestRelay;
 let kubo: TestKubo;
-const dir = tempDir();
+const at = stage({ limits: { maxMessageBytes: EVENT } });
 beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay({ limits: { maxMessageBytes: EVENT } });
   kubo = await startTestKubo();
 }, 180_000);
 afterAll(async () => {
   await kubo?.stop();
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
 });
 
 test('a map that no event holds travels in chunks, to a late DID too, and is published when its signal is final', {
   timeout: 300_000,
 }, async () => {
-  const world = { dir, node, relays: [relay.url] };
+  const world = at.world;
   const form = {
     type: 'CASBeacon' as const,
     dids: { min: 0, max: DIDS },
@@ -57,10 +37,10 @@ test('a map that no event holds travels in chunks, to a late DID too, and is pub
   const config = { ...configOf(world, form), cas: { kubo_url: kubo.url } };
   const aggregator = await startDaemon(config, { log: log('aggregator') });
   const alexis = await openWallet({
-    home: join(dir, 'alexis'),
+    home: join(at.dir, 'alexis'),
     network: 'regtest',
-    relays: [relay.url],
-    chain: node.chain('alexis-cas'),
+    relays: [at.relay.url],
+    chain: at.node.chain('alexis-cas'),
     log: log('alexis'),
     pollMs: 100,
     content: kuboStore({ url: kubo.url }),
@@ -68,7 +48,7 @@ test('a map that no event holds travels in chunks, to a late DID too, and is pub
   alexis.start();
   const satoshi = await startWallet(world, 'satoshi');
   const { cohort, address } = await gather(aggregator, [alexis, satoshi]);
-  await deposit(node, address);
+  await deposit(at.node, address);
   const dids: string[] = [];
   for (let i = 0; i < DIDS; i++) dids.push(await newDid(alexis, cohort));
   for (const [i, did] of dids.entries()) await alexis.update({ did, patch: addService(`s${i}`), bare: i === 1 });
@@ -76,13 +56,13 @@ test('a map that no event holds travels in chunks, to a late DID too, and is pub
   kubo.behave('refuse');
   const round = await announced(aggregator, cohort);
   await expect(alexis.publish({ did: dids[0]! })).rejects.toThrow(/no update that is final/);
-  await node.mine(5);
+  await at.node.mine(5);
   await until('five deep', async () =>
     /\(5 conf/.test((await aggregator.api.roundShow({ cohort, round })).status ?? ''),
   );
   // Nothing is published of a signal that a reorganization could still take away.
   expect(kubo.requests()).toBe(0);
-  await node.mine(1);
+  await at.node.mine(1);
   await closed(aggregator, cohort, round);
   await until('a try', () => kubo.requests() > 0, 60_000);
   expect(await aggregator.api.roundShow({ cohort, round })).toMatchObject({ map_published: false });
@@ -94,7 +74,7 @@ test('a map that no event holds travels in chunks, to a late DID too, and is pub
   expect(toHex(sha256(map))).toBe(shown.signal_bytes);
   expect(Object.keys(JSON.parse(new TextDecoder().decode(map))).sort()).toEqual([...dids].sort());
   expect((map.length * 4) / 3).toBeGreaterThan(EVENT);
-  expect(relay.events().every(event => JSON.stringify(event).length <= EVENT)).toBe(true);
+  expect(at.relay.events().every(event => JSON.stringify(event).length <= EVENT)).toBe(true);
 
   // Who registers later is given the maps of the past, in chunks as well.
   const late = await newDid(satoshi, cohort);

@@ -1,31 +1,19 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Scheme } from '../../src/messages/index.ts';
 import { type NostrEvent, unwrapBy, wrapBy } from '../../src/nostr/index.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
+import { startTestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
 import { removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
 import { advertOf, openRawMember, publicKeyOf, random, randomSecret } from './raw-member.ts';
+import { stage } from './stage.ts';
 
-let node: Regtest;
-let relay: TestRelay;
-const dir = tempDir();
+const at = stage();
 const KIND: Record<Scheme, number> = { nip44_v2: 8252, nip04: 4, nip59: 1059 };
-
-beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay();
-}, 180_000);
-afterAll(async () => {
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
-});
 
 const to = (event: NostrEvent): string => event.tags.find(tag => tag[0] === 'p')?.[1] ?? '';
 const mailTo = (key: string): number[] => [
   ...new Set(
-    relay
+    at.relay
       .events()
       .filter(event => event.kind !== 38252 && to(event) === key)
       .map(event => event.kind),
@@ -35,12 +23,12 @@ const mailTo = (key: string): number[] => [
 test('three wallets, three envelopes, one signal; answers come alike, through a restart too', {
   timeout: 120_000,
 }, async () => {
-  const world = { dir, node, relays: [relay.url] };
+  const world = at.world;
   const over = { communication: ['nip44_v2', 'nip04', 'nip59'] as Scheme[] };
   const first = await startAggregator(world, over);
   await first.api.advertCreate({ id: 'envelopes' });
   const { event, document, link, short_link } = await first.api.advertExport({ advert: 'envelopes' });
-  await until('the advert', () => relay.events().some(({ id }) => id === event.id));
+  await until('the advert', () => at.relay.events().some(({ id }) => id === event.id));
   const { transport_key } = document!;
 
   // Whatever a wallet was handed, it finds the same advert; none of the three asks its relays for adverts at large.
@@ -62,8 +50,8 @@ test('three wallets, three envelopes, one signal; answers come alike, through a 
   const transportOf = (wallet: Wallet) => transports.get(wallet.status().cohorts[0]!.participant_pk)!;
   expect(mailTo(transport_key).sort()).toEqual([1059, 4, 8252].sort());
 
-  await node.fund(beacon_address!, 100_000);
-  await node.mine(6);
+  await at.node.fund(beacon_address!, 100_000);
+  await at.node.mine(6);
   const dids = await Promise.all(
     wallets.map(async wallet => {
       const { did } = await wallet.createDid({ kind: 'x', cohort });
@@ -81,22 +69,22 @@ test('three wallets, three envelopes, one signal; answers come alike, through a 
   });
   const show = () => second.api.cohortShow({ cohort });
   await until('the signal', async () => (await show()).rounds[0]?.status?.startsWith('broadcast'), 60_000);
-  await node.mine(6);
+  await at.node.mine(6);
   await until('final', async () => (await show()).rounds[0]?.status?.startsWith('final'));
   await until('resolved', async () => (await legacy.resolve({ did: dids[1]! })).versionId === '2');
   await until('resolved by gift', async () => (await gift.resolve({ did: dids[2]! })).neededSignals.length === 1);
 
   for (const [i, wallet] of wallets.entries()) expect(mailTo(transportOf(wallet))).toEqual([KIND[schemes[i]!]]);
   // A gift wrap shows neither the wallet's key nor the aggregator's.
-  const authors = new Set(relay.events().filter(({ kind }) => kind === 1059).map(({ pubkey }) => pubkey)); // biome-ignore format: one line
-  expect(authors.size).toBe(relay.events().filter(({ kind }) => kind === 1059).length);
+  const authors = new Set(at.relay.events().filter(({ kind }) => kind === 1059).map(({ pubkey }) => pubkey)); // biome-ignore format: one line
+  expect(authors.size).toBe(at.relay.events().filter(({ kind }) => kind === 1059).length);
   expect(authors.has(transport_key) || authors.has(transportOf(gift))).toBe(false);
   await Promise.all([...wallets.map(wallet => wallet.stop()), second.stop()]);
 });
 
 test('a scheme that the advert does not list is not chosen', { timeout: 60_000 }, async () => {
   const quiet = await startTestRelay();
-  const world = { dir: tempDir(), node, relays: [quiet.url] };
+  const world = { dir: tempDir(), node: at.node, relays: [quiet.url] };
   const aggregator = await startAggregator(world);
   await aggregator.api.advertCreate({ id: 'only-ours' });
   const { link } = await aggregator.api.advertExport({ advert: 'only-ours' });
@@ -115,16 +103,16 @@ test('a scheme that the advert does not list is not chosen', { timeout: 60_000 }
 test('the answer takes the scheme of the last message, and an older one that comes late does not turn it back', {
   timeout: 60_000,
 }, async () => {
-  const world = { dir: tempDir(), node, relays: [relay.url] };
+  const world = { dir: tempDir(), node: at.node, relays: [at.relay.url] };
   const over = { communication: ['nip44_v2', 'nip04', 'nip59'] as Scheme[] };
   let aggregator = await startAggregator(world, over);
   const { cohort } = await aggregator.api.advertCreate({ id: 'changing' });
   const { event } = await aggregator.api.advertExport({ advert: 'changing' });
-  await until('the advert', () => relay.events().some(({ id }) => id === event.id));
+  await until('the advert', () => at.relay.events().some(({ id }) => id === event.id));
   const secret = randomSecret();
   const transport = publicKeyOf(secret).slice(2);
-  const advert = advertOf(relay, cohort);
-  const member = openRawMember(advert, [relay.url], { transport: secret });
+  const advert = advertOf(at.relay, cohort);
+  const member = openRawMember(advert, [at.relay.url], { transport: secret });
 
   /** Sends one message in a scheme, and gives the kind of its answer. */
   async function kindOfAnswer(
@@ -141,7 +129,7 @@ test('the answer takes the scheme of the last message, and an older one that com
       const opened = to(candidate) === transport ? unwrapBy(candidate, secret) : null;
       return opened?.ok === true && JSON.parse(opened.text).in_reply_to === envelope.id;
     };
-    return (await until(`an answer by ${scheme}`, () => relay.events().find(isAnswer), 10_000)).kind;
+    return (await until(`an answer by ${scheme}`, () => at.relay.events().find(isAnswer), 10_000)).kind;
   }
   const ask = { type: 'proof_request', body: { beacon_address: 'bcrt1pqqqqqqqqqqqqqqqq', did: 'did:btcr2:k1x' } };
 

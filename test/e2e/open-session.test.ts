@@ -1,82 +1,54 @@
 import { join } from 'node:path';
 import { Transaction } from 'bitcoinjs-lib';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildSignal, finalizeSignal, readSignalPsbt, signalSighash } from '../../src/bitcoin/index.ts';
 import { type Bytes, fromHex, toHex } from '../../src/crypto/index.ts';
 import type { Daemon } from '../../src/daemon.ts';
 import { type Body, type EnvelopeDraft, sessionId, signEnvelope } from '../../src/messages/index.ts';
 import { wrapMessage } from '../../src/nostr/index.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
-import { removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import { startAggregator, startWallet, until } from './harness.ts';
 import { addService, rawGenesisDid, rawUpdate } from './raw-did.ts';
 import {
-  advertOf,
+  advertise,
   formCohort,
   joinNonce,
   musig,
-  openRawMember,
   publicKeyOf,
   type RawMember,
   random,
   stolenKeys,
 } from './raw-member.ts';
+import { type Stage, stage } from './stage.ts';
 
-let node: Regtest;
-let relay: TestRelay;
 let aggregator: Daemon;
-let world: { dir: string; node: Regtest; relays: string[] };
-const dir = tempDir();
-const open: { close(): Promise<void> }[] = [];
+let world: Stage['world'];
+const at = stage();
 
 const latency = { cohort_set: 20, presence: 2, nonce: 5, signature: 2 };
 const start = () => startAggregator(world, { cohort_size: { min: 2, max: 2 }, latency });
 
 beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay();
-  world = { dir, node, relays: [relay.url] };
+  world = at.world;
   aggregator = await start();
 }, 180_000);
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(each => each.close()));
-});
 afterAll(async () => {
   await aggregator?.stop();
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
 });
 
 const show = (cohort: string) => aggregator.api.cohortShow({ cohort });
 const round = (cohort: string, number: number) => aggregator.api.roundShow({ cohort, round: number });
 
-async function advertise() {
-  const { cohort } = await aggregator.api.advertCreate({});
-  const advert = await until('the advert on the relay', () => {
-    try {
-      return advertOf(relay, cohort);
-    } catch {
-      return undefined;
-    }
-  });
-  const member = (): RawMember => {
-    const made = openRawMember(advert, [relay.url]);
-    open.push(made);
-    return made;
-  };
-  return { cohort, advert, member };
-}
+const advertised = () => advertise(aggregator, at.relay);
 
 async function funded(address: string): Promise<void> {
-  await node.fund(address, 100_000);
-  await node.mine(6);
+  await at.node.fund(address, 100_000);
+  await at.node.mine(6);
 }
 
 /** Two raw members with one DID and one queued update; `bob` keeps his partial signatures to himself. */
 async function atSignatures() {
-  const { cohort, member } = await advertise();
+  const { cohort, member } = await advertised();
   const [ada, bob] = [member(), member()];
   const ready = await formCohort([ada, bob]);
   const raw = rawGenesisDid(ready.beacon_address);
@@ -152,7 +124,7 @@ test('the retry signs the same, and a late signature of the first attempt comple
   await bob.send(bob.authorization(aggregated, late));
   const { body: status } = await ada.next('signal_status');
   expect(status).toMatchObject({ session_id: request.session_id, status: 'broadcast', txid: before!.txid });
-  await node.mine(6);
+  await at.node.mine(6);
   await until('final', async () => (await show(cohort)).rounds[0]?.status?.startsWith('final'));
   expect(await round(cohort, 1)).toMatchObject({
     stage: 'closed',
@@ -179,10 +151,10 @@ test('the transaction of an old attempt, completed and published by members behi
   const signature = session.aggregate(bob.ready().participant_pubkeys.map(key => fromHex(byKey.get(key)!, 32)));
   const { hex } = finalizeSignal(unsignedHex, signature);
   bob.habits.presence = false;
-  expect(await node.rpc('sendrawtransaction', [hex])).toBe(txid);
-  await node.mine(1);
+  expect(await at.node.rpc('sendrawtransaction', [hex])).toBe(txid);
+  await at.node.mine(1);
   expect((await ada.next('signal_status')).body).toMatchObject({ session_id: request.session_id, txid });
-  await node.mine(5);
+  await at.node.mine(5);
   await until('final', async () => (await show(cohort)).rounds[0]?.status?.startsWith('final'));
   expect(await show(cohort)).toMatchObject({ signals: 1, alarms: [], pending_updates: 0 });
   expect(await round(cohort, 1)).toMatchObject({ stage: 'closed', session_id: request.session_id, txid });
@@ -190,7 +162,7 @@ test('the transaction of an old attempt, completed and published by members behi
 
 // fault 55
 test('every reason reaches every member: veto, silence before and after, with not_heard and without blame', async () => {
-  const { cohort, member } = await advertise();
+  const { cohort, member } = await advertised();
   const [ada, bob] = [member(), member()];
   const ready = await formCohort([ada, bob]);
   const raw = rawGenesisDid(ready.beacon_address);
@@ -239,13 +211,13 @@ test('wallets refuse another outpoint or other bytes while a session is open', {
   const { transport_key } = bob.advert.terms;
   await aggregator.stop();
   const secret =
-    stolenKeys(join(dir, 'aggregator')).get(`02${transport_key}`)?.secret ??
-    stolenKeys(join(dir, 'aggregator')).get(`03${transport_key}`)!.secret;
+    stolenKeys(join(at.dir, 'aggregator')).get(`02${transport_key}`)?.secret ??
+    stolenKeys(join(at.dir, 'aggregator')).get(`03${transport_key}`)!.secret;
   const { beacon_address, participant_pubkeys } = bob.ready();
   const { prevoutScriptHex, prevout } = readSignalPsbt(request.pending_beacon_signal[0]!);
-  const second = await node.fund(beacon_address, 70_000);
-  await node.mine(6);
-  const [membership] = [...stolenTransports(join(dir, 'alexis'))];
+  const second = await at.node.fund(beacon_address, 70_000);
+  await at.node.mine(6);
+  const [membership] = [...stolenTransports(join(at.dir, 'alexis'))];
   const rogue = async (spent: typeof prevout, signal_bytes: string) => {
     const built = buildSignal({
       prevout: spent,
@@ -311,7 +283,7 @@ test('wallets refuse another outpoint or other bytes while a session is open', {
   aggregator = await start();
   bob.habits.sign = true;
   await until('the signal', async () => (await show(cohort)).rounds[0]?.txid && (await show(cohort)).signals === 1);
-  await node.mine(6);
+  await at.node.mine(6);
   await until('final', () => wallet.status().dids[0]!.updates[0]!.state === 'final');
   expect(wallet.status().dids[0]!.updates.map(({ announcement }) => announcement)).toEqual(
     before.map(({ announcement }) => announcement),
@@ -333,18 +305,18 @@ test('an n-of-n spend without a signal, six deep, closes the session: the update
   const tx = selfSpend(request, 400);
   const { prevoutScriptHex, prevout } = readSignalPsbt(request.pending_beacon_signal[0]!);
   const { participant_pubkeys } = bob.ready();
-  const keys = stolenKeys(join(dir, 'hal'));
+  const keys = stolenKeys(join(at.dir, 'hal'));
   const secrets = participant_pubkeys.map(key => (key === bob.pk ? bob.cohortSecret : keys.get(key)!.secret));
   const unsigned = tx.toHex();
   const { hex } = finalizeSignal(
     unsigned,
     signByAll(participant_pubkeys, secrets, signalSighash(unsigned, prevoutScriptHex, prevout.value_sats)),
   );
-  const txid = await node.rpc('sendrawtransaction', [hex]);
-  await node.mine(5);
+  const txid = await at.node.rpc('sendrawtransaction', [hex]);
+  await at.node.mine(5);
   await until('the alarm', async () => (await show(cohort)).alarms.some(text => text.includes(String(txid))));
   expect(wallet.status().dids[0]!.updates).toMatchObject([{ announcement, state: 'locked' }]);
-  await node.mine(1);
+  await at.node.mine(1);
   const { body: closed } = await bob.next('round_aborted', ({ body }) => body.reason === 'outpoint_spent');
   expect(closed).toMatchObject({ session_id: request.session_id, round: 1, open: false, blame: [], not_heard: [] });
   await until('returned', () => wallet.status().dids[0]!.updates[0]!.state === 'returned');
@@ -355,7 +327,7 @@ test('an n-of-n spend without a signal, six deep, closes the session: the update
   const detail = await round(cohort, (await show(cohort)).rounds[0]!.round);
   expect(detail.announcements).toMatchObject([{ did, version: 2, announcement }]);
   expect(detail.outpoint).toMatchObject({ txid, value_sats: prevout.value_sats - 400 });
-  await node.mine(6);
+  await at.node.mine(6);
   await until('version 2', async () => {
     const resolved = await wallet.resolve({ did });
     return resolved.versionId === '2';
@@ -367,7 +339,7 @@ test('an n-of-n spend without a signal, six deep, closes the session: the update
 
 /** A cohort of one real wallet, with a DID that lists the beacon, and one raw member. */
 async function withWallet(name: string): Promise<{ wallet: Wallet; cohort: string; bob: RawMember; did: string }> {
-  const { cohort, advert, member } = await advertise();
+  const { cohort, advert, member } = await advertised();
   const bob = member();
   const wallet = await startWallet(world, name);
   await wallet.join({ advert });

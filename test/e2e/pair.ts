@@ -3,8 +3,7 @@ import type { Advert } from '../../src/nostr/advert.ts';
 import type { AdvertTerms } from '../../src/operator/api.ts';
 import type { TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
-import { until } from './harness.ts';
-import { advertOf, formCohort, openRawMember, type RawMember } from './raw-member.ts';
+import { adverted, formCohort, openRawMember, type RawMember } from './raw-member.ts';
 
 /** A cohort of a real wallet and of a raw member that can be held at any point of the protocol. */
 export interface Pair {
@@ -22,13 +21,7 @@ export async function openPair(
   over: Partial<AdvertTerms> = {},
 ): Promise<Pair> {
   const { cohort } = await aggregator.api.advertCreate({ cohort_size: { min: 2, max: 2 }, ...over });
-  const advert = await until('the advert on the relay', () => {
-    try {
-      return advertOf(relay, cohort);
-    } catch {
-      return undefined;
-    }
-  });
+  const advert = await adverted(relay, cohort);
   const bob = openRawMember(advert, [relay.url]);
   await wallet.join({ advert });
   const { beacon_address: address } = await formCohort([bob]);

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { curve } from '#curve';
 import { createMusig, readSignalPsbt, type SecretNonce, signalSighash } from '../../src/bitcoin/index.ts';
 import { type Bytes, concatBytes, fromHex, toHex } from '../../src/crypto/index.ts';
+import type { Daemon } from '../../src/daemon.ts';
 import {
   type Body,
   cohortSetStatement,
@@ -26,6 +28,7 @@ import {
   wrapMessage,
 } from '../../src/nostr/index.ts';
 import { nodeSocket } from '../../src/nostr/websocket-node.ts';
+import type { AdvertTerms } from '../../src/operator/api.ts';
 import type { TestRelay } from '../../src/testing/relay.ts';
 import { log, until } from './harness.ts';
 import type { RawDid } from './raw-did.ts';
@@ -53,6 +56,16 @@ export function advertOf(relay: TestRelay, cohort: string): Advert {
   }
   throw new Error(`the relay has no advert of ${cohort}`);
 }
+
+/** The same, as soon as the relay has one. */
+export const adverted = (relay: TestRelay, cohort: string): Promise<Advert> =>
+  until('the advert on the relay', () => {
+    try {
+      return advertOf(relay, cohort);
+    } catch {
+      return undefined;
+    }
+  });
 
 export type EnvelopeOf<T extends Envelope['type']> = Extract<Envelope, { type: T }>;
 /** What members are asked to sign together. */
@@ -378,6 +391,18 @@ export function openRawMember(advert: Advert, relayUrls: readonly string[], keys
 }
 
 export type RawMember = ReturnType<typeof openRawMember>;
+
+/** Advertises a cohort; `member` makes a raw member who may join it, gone when the test that makes it ends. */
+export async function advertise(aggregator: Daemon, relay: TestRelay, over: Partial<AdvertTerms> = {}) {
+  const { cohort } = await aggregator.api.advertCreate(over);
+  const advert = await adverted(relay, cohort);
+  const member = (keys?: Partial<Keys>): RawMember => {
+    const made = openRawMember(advert, [relay.url], keys);
+    onTestFinished(() => made.close());
+    return made;
+  };
+  return { cohort, advert, member };
+}
 
 /** Opts in, and waits until the cohort stands. All of them must be members of one cohort that they fill. */
 export async function formCohort(members: readonly RawMember[]): Promise<Body<'cohort_ready'>> {

@@ -1,42 +1,20 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { Daemon } from '../../src/daemon.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
-import {
-  announced,
-  closed,
-  deposit,
-  gather,
-  newDid,
-  removeDir,
-  settled,
-  startAggregator,
-  startWallet,
-  tempDir,
-  until,
-} from './harness.ts';
+import { announced, closed, deposit, gather, newDid, settled, startAggregator, startWallet, until } from './harness.ts';
 import { addService } from './raw-did.ts';
+import { stage } from './stage.ts';
 
-let node: Regtest;
-let relay: TestRelay;
 let aggregator: Daemon;
 let ada: Wallet;
 let bob: Wallet;
-const dir = tempDir();
+const at = stage();
 
-beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay();
-}, 180_000);
 afterAll(async () => {
   await Promise.all([ada?.stop(), bob?.stop()]);
   await aggregator?.stop();
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
 });
 
 /** Takes the transport keys out of a wallet that is not running. */
@@ -49,14 +27,14 @@ function loseTransportKeys(home: string): void {
 }
 
 test('fault 62: a wallet whose transport key is lost goes on with another one', { timeout: 180_000 }, async () => {
-  const world = { dir, node, relays: [relay.url] };
+  const world = at.world;
   aggregator = await startAggregator(world, {
     frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 },
     latency: { cohort_set: 60, presence: 120, nonce: 120, signature: 120 },
   });
   [ada, bob] = (await Promise.all(['ada', 'bob'].map(name => startWallet(world, name)))) as [Wallet, Wallet];
   const { cohort, address } = await gather(aggregator, [ada, bob]);
-  await deposit(node, address);
+  await deposit(at.node, address);
   const [hers, his] = [await newDid(ada, cohort), await newDid(bob, cohort)];
   await ada.update({ did: hers, patch: addService('before') });
   const memberOf = async (wallet: Wallet) => {
@@ -67,7 +45,7 @@ test('fault 62: a wallet whose transport key is lost goes on with another one', 
   const { transport: before } = await memberOf(ada);
 
   await ada.stop();
-  loseTransportKeys(join(dir, 'ada'));
+  loseTransportKeys(join(at.dir, 'ada'));
   ada = await startWallet(world, 'ada');
   const seen = () => ada.status().cohorts[0]!.transport;
   expect(seen()).toBe('lost');
@@ -85,7 +63,7 @@ test('fault 62: a wallet whose transport key is lost goes on with another one', 
   expect(seen()).toBe('here');
   expect((await memberOf(ada)).transport).toBe(transport_key);
   const first = await signal;
-  await node.mine(6);
+  await at.node.mine(6);
   await closed(aggregator, cohort, first);
   await Promise.all([settled(ada, 1), settled(bob, 1)]);
   expect((await ada.resolve({ did: hers })).versionId).toBe('2');
@@ -100,7 +78,7 @@ test('fault 62: a wallet whose transport key is lost goes on with another one', 
   expect((await memberOf(ada)).transport).toBe(again.transport_key);
   await ada.update({ did: hers, patch: addService('after') });
   const second = await announced(aggregator, cohort);
-  await node.mine(6);
+  await at.node.mine(6);
   await closed(aggregator, cohort, second);
   await Promise.all([settled(ada, 2), settled(bob, 2)]);
   expect((await ada.resolve({ did: hers })).versionId).toBe('3');

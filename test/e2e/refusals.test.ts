@@ -1,13 +1,12 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { judgeTranscript, readTranscript } from '../../src/blame/index.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { MAX_UPDATE_LENGTH } from '../../src/did/index.ts';
 import { admissionStatement, type Message } from '../../src/messages/index.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
-import { configOf, log, removeDir, tempDir, until } from './harness.ts';
+import { configOf, log, until } from './harness.ts';
 import { addService, rawGenesisDid, rawKeyDid, rawUpdate } from './raw-did.ts';
 import {
+  advertise,
   advertOf,
   formCohort,
   openRawMember,
@@ -16,52 +15,27 @@ import {
   randomSecret,
   schnorr,
 } from './raw-member.ts';
+import { stage } from './stage.ts';
 
-let node: Regtest;
-let relay: TestRelay;
 let aggregator: Daemon;
-const dir = tempDir();
+const at = stage();
 const listed = randomSecret();
-const open: RawMember[] = [];
 
 beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay();
-  const config = configOf({ dir, node, relays: [relay.url] });
+  const config = configOf(at.world);
   const admission = { invites: ['golden ticket'], allowlist: [publicKeyOf(listed).slice(2)] };
   aggregator = await startDaemon({ ...config, admission }, { log: log('aggregator') });
 }, 180_000);
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(member => member.close()));
-});
 afterAll(async () => {
   await aggregator?.stop();
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
 });
 
 type Create = Parameters<Daemon['api']['advertCreate']>[0];
 
-async function advertise(over: Create = {}) {
-  const { cohort } = await aggregator.api.advertCreate({ cohort_size: { min: 2, max: 2 }, ...over });
-  const advert = await until('the advert on the relay', () => {
-    try {
-      return advertOf(relay, cohort);
-    } catch {
-      return undefined;
-    }
-  });
-  const member = (...keys: [Parameters<typeof openRawMember>[2]?]): RawMember => {
-    const made = openRawMember(advert, [relay.url], ...keys);
-    open.push(made);
-    return made;
-  };
-  return { cohort, advert, member };
-}
+const advertised = (over: Create = {}) => advertise(aggregator, at.relay, { cohort_size: { min: 2, max: 2 }, ...over });
 
 async function formed(over: Create = {}) {
-  const { cohort, advert, member } = await advertise(over);
+  const { cohort, advert, member } = await advertised(over);
   const [ada, bob] = [member(), member()];
   const ready = await formCohort([ada, bob]);
   return { cohort, advert, member, ada, bob, ready };
@@ -95,7 +69,7 @@ const HASH = 'ab'.repeat(32);
 
 // fault 15
 test('opt-ins: each reason for which a seat is not given', async () => {
-  const { cohort, advert, member } = await advertise();
+  const { cohort, advert, member } = await advertised();
   const ada = member();
   const before = await facts(cohort);
   await refuse(ada, ada.optIn({ advert_id: 'another' }), 'wrong_advert', /this is the advert/, 'body.advert_id');
@@ -129,11 +103,11 @@ test('opt-ins: each reason for which a seat is not given', async () => {
   expect(await facts(cohort)).toEqual(before);
 
   expect((await ada.ask(ada.optIn())).body).toMatchObject({ accepted: 'opt_in', seats: { taken: 1, min: 2, max: 2 } });
-  const other = openRawMember(advert, [relay.url], { cohort: ada.cohortSecret });
-  open.push(other);
+  const other = openRawMember(advert, [at.relay.url], { cohort: ada.cohortSecret });
+  onTestFinished(() => other.close());
   await refuse(other, other.optIn(), 'key_in_use', /under another transport key/, 'body.participant_pubkey');
-  const twin = openRawMember(advert, [relay.url], { transport: ada.transportSecret });
-  open.push(twin);
+  const twin = openRawMember(advert, [at.relay.url], { transport: ada.transportSecret });
+  onTestFinished(() => twin.close());
   await refuse(twin, twin.optIn(), 'already_seated', /has a seat already/, 'envelope.from');
   // Asked again in other words, the same seat is confirmed.
   expect((await ada.ask(ada.optIn())).body).toMatchObject({ accepted: 'opt_in', seats: { taken: 1 } });
@@ -147,12 +121,12 @@ test('opt-ins: each reason for which a seat is not given', async () => {
 });
 
 test('opt-ins: closed and expired adverts, invitations and lists', async () => {
-  const closing = await advertise();
+  const closing = await advertised();
   await aggregator.api.advertClose({ advert: closing.cohort, status: 'cancelled' });
   const late = closing.member();
   await refuse(late, late.optIn(), 'advert_closed', /takes no more members/);
 
-  const invited = await advertise({ admission: 'invite' });
+  const invited = await advertised({ admission: 'invite' });
   const eve = invited.member();
   await refuse(eve, eve.optIn(), 'not_admitted', /by invitation/, 'body.admission');
   await refuse(
@@ -164,7 +138,7 @@ test('opt-ins: closed and expired adverts, invitations and lists', async () => {
   );
   expect((await eve.ask(eve.optIn({ admission: { invite: 'golden ticket' } }))).type).toBe('ack');
 
-  const vouched = await advertise({ admission: 'allowlist' });
+  const vouched = await advertised({ admission: 'allowlist' });
   const dan = vouched.member();
   const voucher = (secret: Uint8Array, transport_key: string) => ({
     pubkey: publicKeyOf(secret).slice(2),
@@ -194,14 +168,14 @@ test('opt-ins: closed and expired adverts, invitations and lists', async () => {
   );
   expect((await dan.ask(dan.optIn({ admission: voucher(listed, dan.transport) }))).type).toBe('ack');
 
-  const short = await advertise({ expires_in: 1 });
+  const short = await advertised({ expires_in: 1 });
   await until('the offer is over', async () => (await show(short.cohort)).phase === 'ended');
   const tardy = short.member();
   await refuse(tardy, tardy.optIn(), 'advert_expired', /has expired/);
 });
 
 test('cohort sets, leaving and new transport keys', async () => {
-  const { cohort, member } = await advertise();
+  const { cohort, member } = await advertised();
   const [ada, bob] = [member(), member()];
   ada.habits.ack = false;
   expect((await ada.ask(ada.optIn())).type).toBe('ack');
@@ -241,8 +215,8 @@ test('cohort sets, leaving and new transport keys', async () => {
   expect((await ada.ask(leave(ada.pk))).body).toEqual({ accepted: 'leave' });
   expect((await show(cohort)).members).toHaveLength(2);
 
-  const moved = openRawMember(advertOf(relay, cohort), [relay.url], { cohort: ada.cohortSecret });
-  open.push(moved);
+  const moved = openRawMember(advertOf(at.relay, cohort), [at.relay.url], { cohort: ada.cohortSecret });
+  onTestFinished(() => moved.close());
   const nobody = member();
   await refuse(nobody, nobody.rebind(nobody.transport, 1), 'not_a_member', /has no seat/, 'body.participant_pk');
   await refuse(
@@ -260,11 +234,11 @@ test('cohort sets, leaving and new transport keys', async () => {
     /did not sign this/,
     'body.sig',
   );
-  const bobToo = openRawMember(advertOf(relay, cohort), [relay.url], {
+  const bobToo = openRawMember(advertOf(at.relay, cohort), [at.relay.url], {
     cohort: ada.cohortSecret,
     transport: bob.transportSecret,
   });
-  open.push(bobToo);
+  onTestFinished(() => bobToo.close());
   await refuse(
     bobToo,
     bobToo.rebind(bob.transport, 1),
@@ -449,8 +423,8 @@ test('signing: nonces, authorizations, vetoes; blame with evidence; late, and de
   const { cohort, ada, bob, ready } = await formed({ latency });
   const raw = rawGenesisDid(ready.beacon_address);
   expect((await ada.ask(ada.register(raw))).type).toBe('ack');
-  await node.fund(ready.beacon_address, 50_000);
-  await node.mine(6);
+  await at.node.fund(ready.beacon_address, 50_000);
+  await at.node.mine(6);
   for (const member of [ada, bob]) Object.assign(member.habits, { nonces: false, sign: false });
   const last = await rawUpdate(raw, [{ op: 'add', path: '/deactivated', value: true }]);
   const noSession: Message = { type: 'nonce_lost', body: { session_id: HASH } };
@@ -567,7 +541,7 @@ test('signing: nonces, authorizations, vetoes; blame with evidence; late, and de
   // Late, and welcome: it is the last one that was missing.
   await bob.send(right);
   await until('the signal', async () => (await show(cohort)).rounds[0]?.status?.startsWith('broadcast'));
-  await node.mine(6);
+  await at.node.mine(6);
   await until('final', async () => (await show(cohort)).rounds[0]?.status?.startsWith('final'));
   await refuse(ada, ada.register(raw), 'deactivated', /is deactivated/, 'body.did');
   const after = await rawUpdate(raw, addService('more'), { document: last.document, version: 2 });
@@ -594,13 +568,13 @@ test('a message that comes again gets the stored answer, byte for byte, and noth
   }
   expect(answers.map(answer => answer.type)).toEqual(['ack', 'ack', 'rejection']);
   const before = await facts(cohort);
-  const fromAggregator = () => relay.events().filter(event => event.pubkey === ada.draft(ada.optIn()).to);
+  const fromAggregator = () => at.relay.events().filter(event => event.pubkey === ada.draft(ada.optIn()).to);
   const events = fromAggregator();
   // The very event again, and the same message under other event ids.
   await ada.publish(ada.wrap(JSON.stringify(messages[0])));
   for (const message of [...messages, ...messages]) await ada.post(message);
   // A relay that lost what it had gets the same bytes again.
-  await relay.restart({ wipe: true });
+  await at.relay.restart({ wipe: true });
   const copies = ada.copies.length;
   for (const message of messages) await ada.post(message);
   for (const [i, message] of messages.entries()) {

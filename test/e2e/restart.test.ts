@@ -8,7 +8,7 @@ import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
 import { removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
 import { addService } from './raw-did.ts';
-import { advertOf, stolenKeys } from './raw-member.ts';
+import { adverted, stolenKeys } from './raw-member.ts';
 
 let node: Regtest;
 let relay: TestRelay;
@@ -46,13 +46,7 @@ async function begin(name: string, over: object = {}) {
   world = { dir: join(dir, name), node, relays: [relay.url] };
   aggregator = await start(over);
   const { cohort } = await aggregator.api.advertCreate({});
-  const advert = await until('the advert on the relay', () => {
-    try {
-      return advertOf(relay, cohort);
-    } catch {
-      return undefined;
-    }
-  });
+  const advert = await adverted(relay, cohort);
   for (const who of ['alexis', 'hal']) wallets.set(who, await startWallet(world, who));
   return { cohort, advert };
 }

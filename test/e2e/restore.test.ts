@@ -1,44 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { newKeyFile, openKeyFile } from '../../src/shell/keystore.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Recovery } from '../../src/wallet/api.ts';
 import { deriveSecret, newMnemonic, rootOfMnemonic } from '../../src/wallet/seed.ts';
-import {
-  announced,
-  closed,
-  deposit,
-  gather,
-  newDid,
-  removeDir,
-  settled,
-  startAggregator,
-  startWallet,
-  tempDir,
-} from './harness.ts';
+import { announced, closed, deposit, gather, newDid, settled, startAggregator, startWallet } from './harness.ts';
 import { addService } from './raw-did.ts';
+import { stage } from './stage.ts';
 
-let node: Regtest;
-let relay: TestRelay;
-const dir = tempDir();
-beforeAll(async () => {
-  node = await startRegtest();
-  relay = await startTestRelay();
-}, 180_000);
-afterAll(async () => {
-  await relay?.stop();
-  await node?.stop();
-  removeDir(dir);
-});
+const at = stage();
 
 const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
 
 /** The folder of a wallet whose keys come from these words; `count` of each kind are put back. */
 function home(name: string, words: string, count = 0): void {
-  const folder = join(dir, name);
+  const folder = join(at.dir, name);
   mkdirSync(folder, { mode: 0o700 });
   const path = join(folder, 'keys.json');
   writeFileSync(path, newKeyFile({ root: rootOfMnemonic(words, 'regtest'), random }), { mode: 0o600 });
@@ -49,7 +26,7 @@ function home(name: string, words: string, count = 0): void {
 test('a member of a blinded cohort loses everything but its words and its recovery file', {
   timeout: 300_000,
 }, async () => {
-  const world = { dir, node, relays: [relay.url] };
+  const world = at.world;
   const aggregator = await startAggregator(world, {
     flow: 'pull',
     privacy: 'blinded',
@@ -61,10 +38,10 @@ test('a member of a blinded cohort loses everything but its words and its recove
   const { cohort, address } = await gather(aggregator, [alexis, satoshi]);
   const [one, two] = [await newDid(alexis, cohort), await newDid(alexis, cohort)];
   const other = await newDid(satoshi, cohort);
-  await deposit(node, address);
+  await deposit(at.node, address);
   const round = async (): Promise<void> => {
     const number = await announced(aggregator, cohort);
-    await node.mine(6);
+    await at.node.mine(6);
     await closed(aggregator, cohort, number);
   };
   await alexis.update({ did: one, patch: addService('first') });
@@ -79,10 +56,10 @@ test('a member of a blinded cohort loses everything but its words and its recove
   const sidecars = [one, two, late].map(did => alexis.sidecar(did));
   const file: Recovery = JSON.parse(JSON.stringify(alexis.recovery()));
   await alexis.stop();
-  const secrets = readFileSync(join(dir, 'alexis', 'keys.json'), 'utf8');
+  const secrets = readFileSync(join(at.dir, 'alexis', 'keys.json'), 'utf8');
   for (const [, secret] of secrets.matchAll(/"(?:secret|root)": "([0-9a-f]{64})"/g))
     expect(JSON.stringify(file)).not.toContain(secret);
-  rmSync(join(dir, 'alexis'), { recursive: true });
+  rmSync(join(at.dir, 'alexis'), { recursive: true });
 
   home('restored', words, 20);
   const restored = await startWallet(world, 'restored');
@@ -121,15 +98,15 @@ test('a member of a blinded cohort loses everything but its words and its recove
   await behind.stop();
 
   // It signs nothing: there is no cohort key, its seat is silent, and the first update wants a word.
-  expect(readFileSync(join(dir, 'restored', 'keys.json'), 'utf8')).not.toContain('"cohort"');
+  expect(readFileSync(join(at.dir, 'restored', 'keys.json'), 'utf8')).not.toContain('"cohort"');
   expect(restored.status().cohorts).toMatchObject([{ phase: 'restored', advert_id: expect.any(String) }]);
   const patch = addService('third');
   await expect(restored.update({ did: one, patch, via: 'singleton' })).rejects.toMatchObject({ code: 'restored' });
   const { address: own } = await restored.fundingAddress(one);
-  await node.fund(own, 50_000);
-  await node.mine(1);
+  await at.node.fund(own, 50_000);
+  await at.node.mine(1);
   await restored.update({ did: one, patch, via: 'singleton', afterRestore: true });
-  await node.mine(6);
+  await at.node.mine(6);
   expect((await restored.resolve({ did: one })).versionId).toBe('3');
   await expect(restored.restore({ sidecar: restored.sidecar(two) })).rejects.toMatchObject({ code: 'refused' });
   await restored.stop();
@@ -144,15 +121,15 @@ test('a member of a blinded cohort loses everything but its words and its recove
 test('k identifiers come back from the words alone, by index or by what the chain shows', {
   timeout: 180_000,
 }, async () => {
-  const world = { dir, node, relays: [relay.url] };
+  const world = at.world;
   const words = newMnemonic(random);
   home('keys', words);
   const wallet = await startWallet(world, 'keys');
   const dids: string[] = [];
   for (let i = 0; i < 3; i++) dids.push((await wallet.createDid({ kind: 'k' })).did);
   const { address } = await wallet.fundingAddress(dids[2]!);
-  await node.fund(address, 50_000);
-  await node.mine(1);
+  await at.node.fund(address, 50_000);
+  await at.node.mine(1);
   await wallet.stop();
 
   home('keys-again', words);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { esploraChain } from '../../src/chain/index.ts';
 import { DEFAULT_LIMITS } from '../../src/config/limits.ts';
 import type { Config } from '../../src/config.ts';
@@ -10,14 +10,13 @@ import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import { openWallet } from '../../src/wallet/client.ts';
 import { startFakeEsplora } from '../operator/fake-esplora.ts';
 import { configOf, log, removeDir, tempDir, until } from './harness.ts';
-import { advertOf, formCohort, openRawMember, type RawMember } from './raw-member.ts';
+import { advertise, formCohort } from './raw-member.ts';
 
 let relay: TestRelay;
 let esplora: Awaited<ReturnType<typeof startFakeEsplora>>;
 let aggregator: Daemon;
 let config: Config;
 const dir = tempDir();
-const open: { close(): Promise<unknown> }[] = [];
 
 beforeAll(async () => {
   relay = await startTestRelay();
@@ -30,9 +29,6 @@ beforeAll(async () => {
   };
   aggregator = await startDaemon(config, { log: log('aggregator') });
 }, 60_000);
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(each => each.close()));
-});
 afterAll(async () => {
   await aggregator?.stop();
   await esplora?.stop();
@@ -40,28 +36,14 @@ afterAll(async () => {
   removeDir(dir);
 });
 
-async function advertise(over: Parameters<Daemon['api']['advertCreate']>[0] = {}) {
-  const { cohort } = await aggregator.api.advertCreate({ cohort_size: { min: 2, max: 2 }, ...over });
-  const advert = await until('the advert', () => {
-    try {
-      return advertOf(relay, cohort);
-    } catch {
-      return undefined;
-    }
-  });
-  const member = (): RawMember => {
-    const made = openRawMember(advert, [relay.url]);
-    open.push(made);
-    return made;
-  };
-  return { cohort, advert, member };
-}
+const advertised = (over: Parameters<Daemon['api']['advertCreate']>[0] = {}) =>
+  advertise(aggregator, relay, { cohort_size: { min: 2, max: 2 }, ...over });
 
 const dropped = async (reason: string): Promise<number> => (await aggregator.api.status()).dropped[reason] ?? 0;
 const seats = async (cohort: string): Promise<number> => (await aggregator.api.cohortShow({ cohort })).seats.taken;
 
 test('an advert that asks for work drops who did none, and takes a wallet, which mines it when it joins', async () => {
-  const { cohort, advert, member } = await advertise({ pow_bits: 8 });
+  const { cohort, advert, member } = await advertised({ pow_bits: 8 });
   expect(advert.terms.pow_bits).toBe(8);
   const lazy = member();
   const before = await dropped('no_work');
@@ -83,13 +65,13 @@ test('an advert that asks for work drops who did none, and takes a wallet, which
     chain: esploraChain({ url: esplora.url }),
     log: log('wallet'),
   });
-  open.push({ close: () => wallet.stop() });
+  onTestFinished(() => wallet.stop());
   await wallet.join({ advert });
   expect(await seats(cohort)).toBe(1);
 }, 120_000);
 
 test('refusals to strangers are limited and leave nothing behind but an event that expires within the hour', async () => {
-  const { cohort, advert, member } = await advertise();
+  const { cohort, advert, member } = await advertised();
   const askers = Array.from({ length: 14 }, member);
   const asked = await Promise.all(askers.map(asker => asker.send(asker.optIn({ advert_id: 'another' }))));
   await until('four unanswered', async () => (await dropped('refusals_limited')) >= 4, 60_000);
@@ -109,7 +91,7 @@ test('refusals to strangers are limited and leave nothing behind but an event th
 }, 120_000);
 
 test('a member that floods meets its own limit, and is told; the others are answered as before (fault 57)', async () => {
-  const { member } = await advertise();
+  const { member } = await advertised();
   const [loud, quiet] = [member(), member()];
   await formCohort([loud, quiet]);
   const { beacon_address } = loud.ready();
@@ -126,7 +108,7 @@ test('a member that floods meets its own limit, and is told; the others are answ
 }, 240_000);
 
 test('forgeries in a member’s name, which a relay makes up, use up nothing of what that member may send (fault 57)', async () => {
-  const { member } = await advertise();
+  const { member } = await advertised();
   const [named, other] = [member(), member()];
   await formCohort([named, other]);
   const { beacon_address } = named.ready();
