@@ -15,10 +15,20 @@ export interface Delivery {
 
 /** Jobs after which `onRest` does not wait for the last one. */
 const BURST = 64;
+/** Milliseconds of jobs after which everything else in the process comes first for once. */
+const BREATHLESS_MS = 20;
+
+/** A turn of the event loop: sockets are read, timers run. */
+const breath = (): Promise<void> =>
+  new Promise(resolve => {
+    if (typeof setImmediate === 'function') setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
 
 /**
  * Runs jobs one at a time: each lane in its order, the lanes in turn, so that a relay that floods delays itself and
- * nobody else. A lane holds at most `laneBytes`. `onRest` is called when nothing is left to do, and every 64 jobs.
+ * nobody else. A lane holds at most `laneBytes`. `onRest` is called when nothing is left to do, every 64 jobs, and before
+ * a long burst lets others have their turn.
  */
 export function serialDelivery(laneBytes: number, onRest: () => void = () => {}): Delivery {
   const lanes = new Map<string, { jobs: Job[]; bytes: number }>();
@@ -26,6 +36,7 @@ export function serialDelivery(laneBytes: number, onRest: () => void = () => {})
 
   async function pump(): Promise<void> {
     let done = 0;
+    let since = Date.now();
     while (lanes.size > 0) {
       for (const [name, lane] of lanes) {
         const job = lane.jobs.shift();
@@ -36,6 +47,10 @@ export function serialDelivery(laneBytes: number, onRest: () => void = () => {})
         lane.bytes -= job.bytes;
         await job.run();
         if (++done % BURST === 0) onRest();
+        if (Date.now() - since < BREATHLESS_MS) continue;
+        onRest();
+        await breath();
+        since = Date.now();
       }
     }
     onRest();
