@@ -6,7 +6,7 @@ import type { CohortEvent } from './events.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
 import { beaconOf, setStatementOf } from './keys.ts';
 import type { CohortState, EnvelopeOf, Phase } from './state.ts';
-import { advanceSetOut, readyAtOnce, toldField } from './telling.ts';
+import { advanceSetOut, isToldReady, readyAtOnce, toldField } from './telling.ts';
 
 type Recruiting = Extract<Phase, { name: 'recruiting' }>;
 type Confirming = Extract<Phase, { name: 'confirming' }>;
@@ -75,7 +75,9 @@ export function sendSet(state: CohortState, set: ProposedSet, member: string): E
 /** A member's signature over the set. */
 export function decideSetAck(state: CohortState, envelope: EnvelopeOf<'cohort_set_ack'>, member: string): Decision {
   const { phase } = state;
-  if (phase.name === 'formed') return accept([], sendReady(state, phase.beacon, member));
+  // A member of a large cohort, whose turn to be told is still to come, is told then.
+  if (phase.name === 'formed')
+    return isToldReady(phase.beacon, member) ? accept([], sendReady(state, phase.beacon, member)) : nothing;
   if (phase.name !== 'confirming') return refuse(envelope, 'wrong_phase', 'no cohort set is waiting for signatures');
   const { body } = envelope;
   if (body.attempt !== phase.attempt)

@@ -40,6 +40,10 @@ export function advanceSetOut(
   return accept([{ type: 'members_told', what: 'set', told }], ...all.slice(from, told).map(send));
 }
 
+/** Whether the word that the cohort stands went out to this member. */
+export const isToldReady = ({ participant_pubkeys, ready_told }: Beacon, member: string): boolean =>
+  ready_told === undefined || participant_pubkeys.indexOf(member) < ready_told;
+
 /** Tells the next members that the cohort stands; nothing where all know. */
 export function advanceReady(beacon: Beacon, send: (member: string) => Effect): Decision {
   const { participant_pubkeys, ready_told } = beacon;

@@ -514,8 +514,8 @@ export function createActor(options: ActorOptions): Actor {
       const key = `set ${cohort} ${phase.set.attempt}`;
       const last = resent.get(key);
       if (last && now() < last.at + last.wait) continue;
-      resent.set(key, { at: now(), wait: last ? Math.min(last.wait * 2, 3600) : 5 });
       const { set, sig } = phase;
+      resent.set(key, { at: now(), wait: last ? Math.min(last.wait * 2, 3600) : readyWait(set) });
       if (last)
         void inTurn(() => carryOut({ events: [], effects: [sendSetAck(cohort, set, sig)] }, [])).catch(error =>
           log('warn', 'a signature over the set could not be sent again', { cohort, error: messageOf(error) }),
@@ -613,6 +613,10 @@ function keptBroadcasts(
   }
   return { broadcasts, settleBroadcasts };
 }
+
+/** Seconds until a signature over the set is sent again: every member gets all signatures, which takes a large cohort long. */
+const readyWait = ({ participant_pubkeys }: { participant_pubkeys: readonly string[] }): number =>
+  FIRST_WAIT + Math.floor(participant_pubkeys.length / 20);
 
 const sentKey = (envelopeId: string): string => `sent:${envelopeId}`;
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { type CohortState, decide, evolve } from '../../src/cohort/index.ts';
 import { readyAtOnce, requestsUpTo } from '../../src/cohort/telling.ts';
-import { type Cohort, deliver, formed, fund, register, sentOf, update } from './driver.ts';
-import { addService, drawHex, updateOf } from './members.ts';
+import { answer, type Cohort, deliver, formed, fund, register, sentOf, update } from './driver.ts';
+import { addService, drawHex, type Member, updateOf } from './members.ts';
 
 const COUNT = 46;
 
@@ -49,6 +49,21 @@ describe('a large cohort', () => {
       ['members_told', 46],
     ]);
     const env = { now: cohort.now, entropy: drawHex('restart'), chain: null };
+    const standing = foldedUpTo(cohort, steps[2]!.next);
+    const signature = (member: Member) => {
+      const set = sentOf({ effects: cohort.sent }, 'cohort_set').find(({ to }) => to === member.transport)!;
+      return answer(cohort, member, { ...set, type: 'send', message: { type: 'cohort_set', body: set.body } })!;
+    };
+    const againBy = (key: string) => {
+      const member = cohort.members.find(({ pk }) => pk === key)!;
+      const envelope = cohort.envelope(member, signature(member));
+      const decision = decide(standing, { type: 'message', envelope, admission: { invites: [], allowlist: [] } }, env);
+      if ('drop' in decision) throw new Error(decision.drop);
+      return sentOf(decision, 'cohort_ready').map(({ to }) => to);
+    };
+    // Whoever signed and hears nothing signs again: it is told at once where its turn was, and else in its turn.
+    expect(againBy(keys[42]!)).toEqual([transports[42]]);
+    expect(againBy(keys[43]!)).toEqual([]);
     const rest = steps.map(({ next }) => {
       const decision = decide(foldedUpTo(cohort, next), { type: 'advance' }, env);
       if ('drop' in decision) throw new Error(decision.drop);
