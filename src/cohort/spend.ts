@@ -91,8 +91,20 @@ function planOf(state: CohortState, beacon: Beacon, { purpose, to, outpoint }: A
     case 'refund':
       if (!refund) return 'these terms have no refund';
       if (!outpoint) return 'of which output?';
-      return { outpoint, to: refund.address, delayBlocks: refund.delay_blocks };
+      return contradiction(env, outpoint) ?? { outpoint, to: refund.address, delayBlocks: refund.delay_blocks };
   }
+}
+
+/**
+ * Why an output is none that a refund could give back, as far as the chain shows it: a signature is for one value alone, so
+ * a slip of the pen makes a refund that no node takes. Of a deposit that was not sent yet nobody can say.
+ */
+function contradiction({ chain }: Env, { txid, vout, value_sats }: Outpoint): string | null {
+  const name = `${txid}:${vout}`;
+  const there = chain?.utxos.find(utxo => utxo.txid === txid && utxo.vout === vout);
+  if (there) return there.value_sats === value_sats ? null : `${name} holds ${there.value_sats} sat, not ${value_sats}`;
+  if (chain?.history.some(({ inputs }) => inputs.includes(name))) return `${name} is spent already`;
+  return chain?.history.some(tx => tx.txid === txid) ? `${name} is no output of the beacon` : null;
 }
 
 /** What costs more than the cap to move stays where it is. */

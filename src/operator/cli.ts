@@ -615,6 +615,6 @@ function readDeposit(outpoint = '', sats = ''): { txid: string; vout: number; va
   const [, txid, digits] = /^([0-9a-f]{64}):(\d{1,10})$/i.exec(outpoint) ?? [];
   const value_sats = readInteger(sats);
   if (txid === undefined) throw new UsageError('TXID:VOUT has to be a transaction id, a colon, and an output number');
-  if (value_sats === null) throw new UsageError('SATS has to be a number of satoshis');
+  if (!value_sats) throw new UsageError('SATS has to be a number of satoshis, 1 or more');
   return { txid: txid.toLowerCase(), vout: Number(digits), value_sats };
 }

@@ -401,7 +401,9 @@ to the beacon of the successor (cohort succeed).`,
       name: 'spend refund',
       operands: 'COHORT TXID:VOUT SATS',
       summary: 'Let all sign the refund of a deposit, before the deposit is broadcast.',
-      text: 'It pays the address in the terms, after their delay. It is kept by all and published by nobody: see spend list.',
+      text: `SATS is what that output pays to the beacon, to the satoshi: a refund of another value is taken by no node. It pays the
+address in the terms, after their delay. It is kept by all and published by nobody: see spend list. Members send it with
+btcr2-wallet refund.`,
     },
     {
       name: 'spend recover',

@@ -1,4 +1,4 @@
-import { parseTx } from '../bitcoin/index.ts';
+import { parseTx, verifySignal } from '../bitcoin/index.ts';
 import type { ChainView } from '../cohort/index.ts';
 import type { MemberBeacon } from './state.ts';
 
@@ -14,7 +14,11 @@ export interface HeldRefund {
   from_height: number | null;
 }
 
-/** Refunds that this wallet holds, of outputs that are unspent in its own view: one of what was spent is void. */
+/**
+ * Refunds that this wallet holds, of outputs that are unspent in its own view: one of what was spent is void. Each output
+ * once: two of one output contradict each other. And only what its chain takes: one that was signed for a deposit of
+ * another value, as by a slip of the operator, is no signature of what came.
+ */
 export function refundsHeld(beacon: MemberBeacon, { utxos }: ChainView): HeldRefund[] {
   const hexes = [
     ...[...beacon.signals.values()].flatMap(({ refunds }) => refunds),
@@ -22,14 +26,18 @@ export function refundsHeld(beacon: MemberBeacon, { utxos }: ChainView): HeldRef
       purpose === 'refund' && transaction !== undefined ? [transaction] : given_back,
     ),
   ];
-  return [...new Set(hexes)].flatMap((hex): HeldRefund[] => {
+  const held = new Map<string, HeldRefund>();
+  for (const hex of hexes) {
     const { txid, inputs } = parseTx(hex);
     const [spent] = inputs;
     const utxo = utxos.find(each => each.txid === spent!.txid && each.vout === spent!.vout);
-    if (!utxo) return [];
+    if (!utxo) continue;
     const { height, value_sats } = utxo;
+    const outpoint = `${utxo.txid}:${utxo.vout}`;
+    if (held.has(outpoint) || !verifySignal(hex, beacon.script_hex, value_sats)) continue;
     // The next block may hold it when as many as its sequence says, this one included, lie on the output.
     const from_height = height === null ? null : height + spent!.sequence - 1;
-    return [{ outpoint: `${utxo.txid}:${utxo.vout}`, value_sats, txid, hex, from_height }];
-  });
+    held.set(outpoint, { outpoint, value_sats, txid, hex, from_height });
+  }
+  return [...held.values()];
 }

@@ -28,9 +28,15 @@ export function createRefunding({
       const ripe = send ? held.filter(({ from_height }) => isRipe(from_height)) : [];
       if (send && ripe.length === 0)
         throw new WalletError('refused', 'there is no refund whose delay has passed: look without sending');
+      const refused: string[] = [];
       for (const { hex, txid } of ripe) {
         const result = await chain.submit(hex);
-        if (!result.accepted) throw new WalletError('refused', `the node refuses the refund ${txid}: ${result.reason}`);
+        if (!result.accepted) refused.push(`the node refuses the refund ${txid}: ${result.reason}`);
+      }
+      // One that fails holds up no other.
+      if (refused.length > 0) {
+        const others = ripe.length - refused.length;
+        throw new WalletError('refused', [...refused, ...(others > 0 ? [`${others} were sent`] : [])].join('; '));
       }
       const sum = (values: readonly { value_sats: number }[]): number =>
         values.reduce((total, { value_sats }) => total + value_sats, 0);

@@ -256,6 +256,20 @@ describe('a refund', () => {
     expect(cohort.log.some(event => event.type === 'spend_completed')).toBe(true);
   });
 
+  test('of an output that the chain shows otherwise is refused: no node would take it', () => {
+    const cohort = formed(REFUND);
+    const ask = (outpoint: typeof deposit) => cohort.give({ type: 'start_spend', purpose: 'refund', outpoint }).dropped;
+    const txid = fund(cohort, 50_000);
+    expect(ask({ txid, vout: 0, value_sats: 49_999 })).toMatch(/:0 holds 50000 sat, not 49999/);
+    expect(ask({ txid, vout: 1, value_sats: 50_000 })).toMatch(/:1 is no output of the beacon/);
+    expect(ask({ txid, vout: 0, value_sats: 50_000 })).toBeNull();
+    deliver(cohort);
+    cohort.mine(1_008);
+    cohort.chain.submit(cohort.beacon.spends[0]!.transaction!.hex);
+    cohort.mine(1);
+    expect(ask({ txid, vout: 0, value_sats: 50_000 })).toMatch(/:0 is spent already/);
+  });
+
   const LADDER: Partial<Terms> = { fee_ladder: { steps: 4, factor: 2, blocks: 3 }, fee_cap: 2_000 };
   const both = { ...REFUND, ...LADDER };
 

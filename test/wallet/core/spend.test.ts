@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type BuiltSpend, buildSpend, parseTx, refundsOf, scriptToAddress } from '../../../src/bitcoin/index.ts';
 import { toHex } from '../../../src/crypto/index.ts';
 import { type Body, NO_SIGNAL, sessionId, type Terms } from '../../../src/messages/index.ts';
+import { refundsHeld } from '../../../src/wallet/refund.ts';
 import { drawHex } from '../../cohort/members.ts';
 import { partsOf, psbtOf } from './forge.ts';
 import { lied, sign, threeDids } from './given.ts';
@@ -17,7 +18,7 @@ interface Parts {
   outpoint: Outpoint;
   purpose?: Spend['purpose'];
   to?: string;
-  fee?: number;
+  fee?: number | undefined;
   delay?: number;
   attempt?: number;
 }
@@ -193,9 +194,8 @@ describe('a request for a refund', () => {
   const refund = (liar: Liar, delay = 1_008, to = ELSEWHERE) =>
     request(liar, { outpoint: deposit, purpose: 'refund', to, delay });
 
-  test('is signed to the address in the terms after their delay, kept, and not published', () => {
-    const { liar, wallet } = lied(REFUND);
-    const body = refund(liar);
+  /** A refund that all signed, as the aggregator tells it. */
+  function completed(liar: Liar, body: Spend) {
     const authorization = signSpend(liar, body);
     const hex = liar.complete(
       { pending_beacon_signal: body.pending_spend } as Parameters<Liar['complete']>[0],
@@ -211,8 +211,34 @@ describe('a request for a refund', () => {
         transactions: [hex],
       },
     });
+    return { hex, told };
+  }
+
+  test('is signed to the address in the terms after their delay, kept, and not published', () => {
+    const { liar, wallet } = lied(REFUND);
+    const body = refund(liar);
+    const { hex, told } = completed(liar, body);
     expect(told.effects).toEqual([]);
     expect(wallet.beacon(liar.cohort).sessions.get(body.session_id)?.transaction).toBe(hex);
+  });
+
+  test('signed for another value than what came, or a second one of the same output, is not counted among what can be sent', () => {
+    const { liar, wallet, world } = lied(REFUND);
+    const of = (value_sats: number, fee?: number) =>
+      completed(
+        liar,
+        request(liar, { outpoint: { ...deposit, value_sats }, purpose: 'refund', to: ELSEWHERE, delay: 1_008, fee }),
+      ).hex;
+    const [wrong, right, second] = [of(69_999), of(70_000), of(70_000, 333)];
+    expect(new Set([wrong, right, second]).size).toBe(3);
+    const utxos = [{ ...deposit, height: 100, coinbase: false }];
+    const view = { ...world.chain.view(liar.script), utxos };
+    expect(refundsHeld(wallet.beacon(liar.cohort), view)).toMatchObject([
+      { outpoint: `${deposit.txid}:0`, value_sats: 70_000, hex: right, from_height: 1_107 },
+    ]);
+    expect(refundsHeld(wallet.beacon(liar.cohort), { ...view, utxos: [{ ...utxos[0]!, value_sats: 69_998 }] })).toEqual(
+      [],
+    );
   });
 
   test('with another delay or address, or without one in the terms, is refused', () => {
