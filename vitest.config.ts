@@ -6,6 +6,7 @@ export default defineConfig({
     alias: {
       '#curve': fileURLToPath(new URL('./src/crypto/curve-tiny.ts', import.meta.url)),
       '#hasher': fileURLToPath(new URL('./src/smt/hasher-native.ts', import.meta.url)),
+      '#sha256': fileURLToPath(new URL('./src/crypto/sha256-native.ts', import.meta.url)),
     },
   },
   test: {

@@ -70,8 +70,8 @@ const PURE_EXCEPTIONS = [
   'nostr/bounded.ts',
   'nostr/pow.ts',
 ];
-/** Where Node's own curve and hasher may be: chosen by the `#curve` and `#hasher` imports, never imported by name. */
-const NODE_ONLY = ['crypto/curve-tiny.ts', 'smt/hasher-native.ts'];
+/** Where Node's own crypto may be: chosen by the `#curve`, `#hasher` and `#sha256` imports, never imported by name. */
+const NODE_ONLY = ['crypto/curve-tiny.ts', 'crypto/sha256-native.ts', 'smt/hasher-native.ts'];
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
   .filter(name => name.endsWith('.ts'))

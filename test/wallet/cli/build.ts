@@ -13,7 +13,9 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 export function buildProgram(): { script: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'btcr2-wallet-build-'));
   const compilerOptions = { outDir: folder, rootDir: ROOT, noCheck: true, declaration: false, sourceMap: false };
-  const files = ['src/wallet/main.ts', 'src/crypto/curve-tiny.ts'].map(file => join(ROOT, file));
+  const files = ['src/wallet/main.ts', 'src/crypto/curve-tiny.ts', 'src/crypto/sha256-native.ts'].map(file =>
+    join(ROOT, file),
+  );
   const config = join(folder, 'tsconfig.json');
   writeFileSync(
     config,
@@ -27,7 +29,11 @@ export function buildProgram(): { script: string; remove: () => void } {
   execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config]);
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  const imports = { '#curve': './src/crypto/curve-tiny.js', '#hasher': './src/smt/hasher-native.js' };
+  const imports = {
+    '#curve': './src/crypto/curve-tiny.js',
+    '#hasher': './src/smt/hasher-native.js',
+    '#sha256': './src/crypto/sha256-native.js',
+  };
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', version, imports }));
   return { script: join(folder, 'src/wallet/main.js'), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
