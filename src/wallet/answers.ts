@@ -1,11 +1,11 @@
 import { checkEvidence } from '../beacon/index.ts';
 import { fromHex } from '../crypto/index.ts';
 import type { Ack, Proofs, Rejection, SignalEvidence } from '../messages/index.ts';
-import { checkRequest, evidenceOf, holdsEvidence, shownAnnouncement } from './check.ts';
+import { checkRequest, committedRival, evidenceOf, holdsEvidence, shownAnnouncement } from './check.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
 import type { Decision, Effect, Env } from './inputs.ts';
-import { answerOpportunity } from './opportunity.ts';
+import { answerOpportunity, sendUpdate } from './opportunity.ts';
 import { decideRequest, sendVeto } from './rounds.ts';
 import {
   type Asked,
@@ -39,10 +39,15 @@ export function decideAck(state: WalletState, membership: Membership, asked: Ask
       return nothing;
     case 'did_update': {
       const { did, announcement } = body;
+      const own = state.dids.get(did);
       const known = updateOf(state, did, announcement);
-      if (!known?.cohorts.includes(cohort)) return { drop: 'an acknowledgement of no update that was sent' };
-      return known.state === 'signed'
-        ? { events: [{ type: 'update_moved', did, announcement, state: 'acked' }], effects: [] }
+      if (!own || !known?.cohorts.includes(cohort)) return { drop: 'an acknowledgement of no update that was sent' };
+      if (known.state === 'signed')
+        return { events: [{ type: 'update_moved', did, announcement, state: 'acked' }], effects: [] };
+      // It was on its way when its rival was locked: the aggregator needs that one again, or offers this one for ever.
+      const locked = known.state === 'replaced' ? committedRival(own, known) : undefined;
+      return beacon && locked?.state === 'locked' && locked.cohorts.includes(cohort)
+        ? { events: [], effects: [sendUpdate(membership, beacon, did, locked)] }
         : nothing;
     }
     case 'update_response': {

@@ -198,7 +198,7 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
     case 'leaves_drawn':
       return decideLeaves(state, membership, beacon, input.opportunity_id, input.nonces);
     case 'nonce_drawn':
-      return decideNonceDrawn(cohort, beacon, input.session_id, input.nonce_points);
+      return decideNonceDrawn(state, membership, beacon, input.session_id, input.nonce_points);
     case 'nonce_lost':
       return decideNonceLost(cohort, beacon, input.session_id);
     case 'signed':

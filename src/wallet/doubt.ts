@@ -2,7 +2,7 @@ import { confirmations, MIN_CONFIRMATIONS } from '../bitcoin/index.ts';
 import type { Decision, Env } from './inputs.ts';
 import { beaconOf, type UpdateState, type WalletDid, type WalletState, type WalletUpdate } from './state.ts';
 
-/** A partial signature for it left: no other update of its version may ever be signed. */
+/** A session that announces it may appear without this wallet's doing: no other update of its version may ever be signed. */
 export const isCommitted = (state: UpdateState): boolean =>
   state === 'locked' || state === 'broadcast' || state === 'final' || state === 'returned';
 

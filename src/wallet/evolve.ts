@@ -8,6 +8,7 @@ import {
   type MemberPhase,
   type MemberSession,
   type Membership,
+  mayAppear,
   type OwnSignal,
   type ProposedSet,
   provenBeaconOf,
@@ -441,10 +442,10 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
     default: {
       const session = beacon.sessions.get(event.session_id);
       if (!session) throw new Error(`${event.type} for a session that was never checked`);
-      beacon.sessions.set(event.session_id, evolveSession(session, event));
-      return event.type === 'session_signed' || event.type === 'fallback_signed'
-        ? lockUpdates(state, session, event.cohort)
-        : state;
+      const next = evolveSession(session, event);
+      beacon.sessions.set(event.session_id, next);
+      const isGiven = ['nonce_drawn', 'session_signed', 'fallback_signed'].includes(event.type);
+      return isGiven && mayAppear(beacon, next) ? lockUpdates(state, session, event.cohort) : state;
     }
   }
 }
@@ -494,7 +495,7 @@ function evolveSession(session: MemberSession, event: SessionEvent): MemberSessi
   const { stage } = session;
   switch (event.type) {
     case 'nonce_drawn':
-      return { ...session, stage: { name: 'nonce_sent', nonce_points: event.nonce_points } };
+      return { ...session, nonced: true, stage: { name: 'nonce_sent', nonce_points: event.nonce_points } };
     case 'agg_nonce_received':
       return stage.name === 'nonce_sent'
         ? { ...session, stage: { ...stage, name: 'to_sign', agg_nonce: event.agg_nonce } }
@@ -522,7 +523,7 @@ function evolveSession(session: MemberSession, event: SessionEvent): MemberSessi
   }
 }
 
-/** A partial signature left: these are the updates of their versions, for ever. */
+/** The session may appear from now on: these are the updates of their versions, for ever. */
 function lockUpdates(state: WalletState, session: MemberSession, cohort: string): WalletState {
   for (const { did, announcement } of session.updates) {
     const own = state.dids.get(did);

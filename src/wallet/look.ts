@@ -9,10 +9,10 @@ import {
   concernedDids,
   type HeldOwnSignal,
   type HeldSignal,
-  isSigned,
   type MemberBeacon,
   type MemberSession,
   type Membership,
+  mayAppear,
   ownSignals,
   provenBeaconOf,
   stepsOf,
@@ -132,7 +132,7 @@ function settle(cohort: string, beacon: MemberBeacon, chain: ChainView): WalletE
 interface Witness {
   did: string;
   status: HeldSignal['seen']['status'];
-  /** A partial signature left for it, and its outpoint may still be spent by it. */
+  /** It may still appear: its outpoint went nowhere else. */
   isOpen: boolean;
 }
 
@@ -170,7 +170,7 @@ function witnessesOf(state: WalletState, look: Look): Map<string, Witness[]> {
     const here = 'cohort' in look && look.cohort === membership.cohort ? look : null;
     for (const session of beacon?.sessions.values() ?? []) {
       const sight = here ? here.seen.get(session.signal_bytes) : beacon?.signals.get(session.signal_bytes)?.seen;
-      const isOpen = isSigned(session) && !isGone(beacon!, session, here?.chain ?? null);
+      const isOpen = mayAppear(beacon!, session) && !isGone(beacon!, session, here?.chain ?? null);
       const witness = { status: sight?.status ?? 'unseen', isOpen };
       for (const { did, announcement } of session.updates) add(announcement, { did, ...witness });
     }

@@ -5,7 +5,16 @@ import { candidates, committedRival } from './check.ts';
 import { doubtAbout } from './doubt.ts';
 import type { WalletEvent } from './events.ts';
 import type { Decision, Effect } from './inputs.ts';
-import type { AnsweredEntry, MemberBeacon, Membership, Opportunity, WalletState, WalletUpdate } from './state.ts';
+import {
+  type AnsweredEntry,
+  beaconOf,
+  isSigned,
+  type MemberBeacon,
+  type Membership,
+  type Opportunity,
+  type WalletState,
+  type WalletUpdate,
+} from './state.ts';
 
 /** The pull flow's question. A blinded answer waits for the nonces, which need a secret. */
 export function decideOpportunity(
@@ -63,13 +72,26 @@ export function answerOpportunity(
         candidate => !committedRival(own, candidate) && doubtAbout(state, own, candidate) === null,
       );
     // What is on its way already is announced by then; another signal for it would be one too many.
-    const isWaiting = update && !['broadcast', 'final', 'locked'].includes(update.state);
+    const isWaiting =
+      update &&
+      (update.state === 'locked' ? isPromised(state, update) : !['broadcast', 'final'].includes(update.state));
     return { did, announcement: isWaiting ? update.announcement : null, nonce: nonceOf(did) };
   });
   return {
     events: [...before, { type: 'opportunity_answered', cohort, opportunity_id: asked.opportunity_id, entries }],
     effects: [sendResponse(state, membership, beacon, asked, entries)],
   };
+}
+
+/**
+ * Whether only nonces left for what announces this update: then most likely nothing came of them, and the question is about
+ * the same leaf again. Announced twice it would be a harmless duplicate; never offered again it would never be announced.
+ */
+function isPromised(state: WalletState, { announcement, own_signals }: WalletUpdate): boolean {
+  const sessions = [...state.cohorts.values()]
+    .flatMap(membership => [...(beaconOf(membership)?.sessions.values() ?? [])])
+    .filter(({ updates }) => updates.some(update => update.announcement === announcement));
+  return own_signals.length === 0 && sessions.some(({ nonced }) => nonced) && !sessions.some(isSigned);
 }
 
 export const heldDids = (beacon: MemberBeacon): string[] =>

@@ -159,13 +159,23 @@ const sendNonceLost = (cohort: string, session_id: string): Effect => ({
   message: { type: 'nonce_lost', body: { session_id } },
 });
 
+/**
+ * Public nonces are stored by the commit that queues them. Where the others can finish without this wallet what it gave
+ * nonces for, this is as good as a signature, so here is the last look: two cohorts may have come this far with two updates
+ * of one version.
+ */
 export function decideNonceDrawn(
-  cohort: string,
+  state: WalletState,
+  membership: Membership,
   beacon: MemberBeacon,
   session_id: string,
   nonce_points: Pairs,
 ): Decision {
-  if (beacon.sessions.get(session_id)?.stage.name !== 'checked') return { drop: 'no session waits for a nonce' };
+  const session = beacon.sessions.get(session_id);
+  if (session?.stage.name !== 'checked') return { drop: 'no session waits for a nonce' };
+  const over = giveUp(state, membership, beacon, session);
+  if (over) return over;
+  const { cohort } = membership;
   return {
     events: [{ type: 'nonce_drawn', cohort, session_id, nonce_points }],
     effects: [sendNonce(cohort, beacon, session_id, nonce_points)],

@@ -63,7 +63,8 @@ export interface WalletDid {
 
 /**
  * signed: made, perhaps sent. acked: the aggregator holds it, a newer one may still replace it.
- * locked: a partial signature for it left, so no other update of this version is ever signed.
+ * locked: a partial signature for it left, or nonces where others can finish a session alone: so no other update of this
+ * version is ever signed.
  */
 export type UpdateState =
   | 'signed'
@@ -241,6 +242,8 @@ export interface MemberSession extends SessionFacts {
     /** Its secret nonce is gone; it can never be signed. */
     | { name: 'lost' };
   checked_at: number;
+  /** Nonces of this wallet left for it. */
+  nonced?: true;
   /** The same signal, for all members but one to sign; `sig` is null until this wallet has. */
   fallback?: { steps: SessionFacts['steps']; sig: string[] | null };
   /** Of a spend: the complete transaction (hex), once it was told. */
@@ -264,6 +267,13 @@ export const emptyWallet = (): WalletState => ({
 /** A signature of this wallet left for it: its transaction may appear at any time. */
 export const isSigned = ({ stage, fallback }: Pick<MemberSession, 'stage' | 'fallback'>): boolean =>
   stage.name === 'signed' || (fallback !== undefined && fallback.sig !== null);
+
+/**
+ * Whether the transaction of a session may appear: a signature of this wallet left for it; or, where all members but one
+ * can finish what all have checked, its nonces did.
+ */
+export const mayAppear = ({ policy }: Pick<MemberBeacon, 'policy'>, session: MemberSession): boolean =>
+  isSigned(session) || (policy.type === 'fallback' && session.purpose === undefined && session.nonced === true);
 
 /** Every transaction of a session that this wallet may have signed. */
 export const stepsOf = ({ steps, fallback }: MemberSession): SessionFacts['steps'] => [

@@ -147,7 +147,7 @@ describe('a fallback', () => {
     scene.world.now += 3_600;
     ada.restart();
     ada.feed({ type: 'nonce_lost', cohort: scene.cohort, session_id: session.session_id });
-    expect(updateState(ada, one.did)).not.toEqual(['locked']);
+    expect(openSessions(ada.beacon(scene.cohort))).toEqual([]);
     expect(sentOf(ask(given, request(given)), 'fallback_signature')).toHaveLength(1);
     expect(updateState(ada, one.did)).toEqual(['locked']);
     expect(openSessions(ada.beacon(scene.cohort)).map(open => open.session_id)).toEqual([session.session_id]);
@@ -247,19 +247,13 @@ describe('a fallback', () => {
     expect(vetoOf(ask(blind, request(blind)))).toBe('no_chain_view');
   });
 
-  test('is refused when what it announces was replaced since it was checked', async () => {
+  test('is refused where a DID has come to name the beacon since, of which no proof is held', async () => {
     const given = await overdue([]);
-    const { scene, ada, one } = given;
+    const { scene, ada } = given;
     scene.world.now += 3_600;
-    const [announcement] = [...ada.state.dids.get(one.did)!.updates.values()].map(update => update.announcement);
-    const newer = await updateOf(one, addService('newer'));
-    ada.submit(one, newer, one.document, [scene.cohort]);
-    const fresh = ada.state.dids.get(one.did)!.updates.find(update => update.announcement !== announcement)!;
-    const acked = { did: one.did, announcement: fresh.announcement, target_version_id: 2 };
-    say(given, ada, { type: 'ack', body: { accepted: 'did_update', ...acked, verified: true, state: 'queued' } });
-    expect(updateState(ada, one.did)).toEqual(['replaced', 'acked']);
+    ada.addDid(newOwned(scene, ada, 'late'));
     const refused = ask(given, request(given));
-    expect(vetoOf(refused)).toBe('wrong_announcement');
+    expect(vetoOf(refused)).toBe('evidence_missing');
     expect(refused.events.map(({ type }) => type)).not.toContain('fallback_checked');
   });
 
@@ -269,16 +263,13 @@ describe('a fallback', () => {
     scene.world.now += 3_600;
     ada.works = false;
     expect(ask(given, request(given)).events.map(({ type }) => type)).toContain('fallback_checked');
-    const newer = await updateOf(one, addService('newer'));
-    ada.submit(one, newer, one.document, [scene.cohort]);
-    const fresh = ada.state.dids.get(one.did)!.updates.at(-1)!;
-    const acked = { did: one.did, announcement: fresh.announcement, target_version_id: 2 };
-    say(given, ada, { type: 'ack', body: { accepted: 'did_update', ...acked, verified: true, state: 'queued' } });
+    ada.addDid(newOwned(scene, ada, 'late'));
     ada.works = true;
     const outcome = ada.work(job => job.type === 'sign_fallback');
     expect(sentOf(outcome, 'fallback_signature')).toEqual([]);
-    expect(vetoOf(outcome)).toBe('wrong_announcement');
-    expect(updateState(ada, one.did)).toEqual(['replaced', 'acked']);
+    expect(vetoOf(outcome)).toBe('evidence_missing');
+    // The others may finish it all the same.
+    expect(updateState(ada, one.did)).toEqual(['locked']);
     expect([...ada.beacon(scene.cohort).sessions.values()][0]!.fallback).toBeUndefined();
   });
 
