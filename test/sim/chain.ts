@@ -1,7 +1,8 @@
 import { Transaction } from 'bitcoinjs-lib';
-import { addressToScript, parseTx, type TxView, verifySignal } from '../../src/bitcoin/index.ts';
+import { addressToScript, parseTx, type TxView } from '../../src/bitcoin/index.ts';
 import { type AddressTx, type Chain, ChainUnreachable, type SubmitResult } from '../../src/chain/index.ts';
 import { fromHex, sha256, toHex, utf8 } from '../../src/crypto/index.ts';
+import { blocksDue, taprootProblem } from './tapscript.ts';
 
 const MEDIAN_OF = 11;
 const FIRST_HEIGHT = 500;
@@ -23,7 +24,10 @@ interface Block {
   txids: string[];
 }
 
-/** A chain of its own: blocks and a mempool of real transactions, which are verified as a node does. */
+/**
+ * A chain of its own: blocks and a mempool of real transactions, which are verified as a node does: signatures of the key
+ * path, scripts of leaves, and that an output is as old as its spender's sequence says (BIP-68).
+ */
 export interface SimChain {
   /** The view of one program. `gate` runs every call, and may stop it. */
   open(gate: <T>(call: string, run: () => T) => T): Chain;
@@ -50,6 +54,8 @@ export interface SimChain {
   everValid(): { txid: string; hex: string }[];
   mempool(): string[];
   isMined(txid: string): boolean;
+  /** Transactions that somebody submitted before the outputs that they spend were old enough. */
+  premature(): string[];
 }
 
 const outpoint = ({ txid, vout }: { txid: string; vout: number }): string => `${txid}:${vout}`;
@@ -60,6 +66,7 @@ export function createChain(network: 'regtest', now: () => number): SimChain {
   const spenders = new Map<string, Set<string>>();
   const blocks: Block[] = [];
   const placed = new Map<string, { block: Block; index: number }>();
+  const premature = new Set<string>();
   let mempool = new Set<string>();
   let made = 0;
 
@@ -93,8 +100,17 @@ export function createChain(network: 'regtest', now: () => number): SimChain {
   }
   for (let i = 0; i < MEDIAN_OF; i++) pushBlock([]);
 
-  /** Whether all that it spends is there and free but for the mempool's own; parents first. */
+  /** Whether the next block may hold it, as far as its sequence goes (BIP-68). */
+  const isRipe = ({ version, inputs }: TxView): boolean =>
+    inputs.every(({ txid, sequence }) => {
+      const parent = placed.get(txid)?.block.height;
+      const age = parent === undefined ? 0 : tip().height + 1 - parent;
+      return !known.has(txid) || age >= blocksDue({ version, sequence });
+    });
+
+  /** Whether all that it spends is there, old enough, and free but for the mempool's own; parents first. */
   function isSpendable(txid: string): boolean {
+    if (!isRipe(known.get(txid)!.view)) return false;
     return known.get(txid)!.view.inputs.every(input => {
       const parent = known.get(input.txid);
       if (parent === undefined) return known.get(txid)!.fee === null;
@@ -131,9 +147,13 @@ export function createChain(network: 'regtest', now: () => number): SimChain {
     if (rivals.some(rival => placed.has(rival)))
       return { accepted: false, code: 'missing_inputs', reason: 'bad-txns-inputs-missingorspent' };
     const [output] = spent;
-    // Beacons of cohorts only: whatever is spent here is spent by one key-path signature.
-    if (inputs.length !== 1 || !verifySignal(hex, output!.script_hex, output!.value_sats))
-      return { accepted: false, code: 'rejected', reason: 'mandatory-script-verify-flag-failed' };
+    const problem = taprootProblem(hex, output!);
+    if (problem !== null)
+      return { accepted: false, code: 'rejected', reason: `mandatory-script-verify-flag-failed (${problem})` };
+    if (!isRipe(view)) {
+      premature.add(txid);
+      return { accepted: false, code: 'rejected', reason: 'non-BIP68-final' };
+    }
     const fee = output!.value_sats - outputs.reduce((sum, { value_sats }) => sum + value_sats, 0);
     if (fee < 0) return { accepted: false, code: 'rejected', reason: 'bad-txns-in-belowout' };
     if (!known.has(txid)) add(view, hex, fee);
@@ -272,6 +292,7 @@ export function createChain(network: 'regtest', now: () => number): SimChain {
     everValid: () => [...known].filter(([, { fee }]) => fee !== null).map(([txid, { hex }]) => ({ txid, hex })),
     mempool: () => [...mempool],
     isMined: txid => placed.has(txid),
+    premature: () => [...premature],
   };
   return sim;
 }

@@ -1,5 +1,6 @@
 import { signalBytesOf } from '../../src/bitcoin/index.ts';
 import { fromHex, toBase64url, toHex } from '../../src/crypto/index.ts';
+import { signalOf } from './tapscript.ts';
 import type { World } from './world.ts';
 
 const OVER = new Set(['final', 'replaced', 'refused']);
@@ -21,6 +22,7 @@ export const isAtRest = ({ wallets, phase }: World): boolean =>
  */
 export async function judge(world: World): Promise<void> {
   const { oracle, wallets } = world;
+  oneSignalAnOutpoint(world);
   const announced = await announcements(world);
   const finals = new Set<string>();
   const lost = new Set<string>(oracle.refused);
@@ -51,6 +53,18 @@ export async function judge(world: World): Promise<void> {
   for (const { announcement, did, version } of oracle.acked.values())
     if (!finals.has(announcement) && !lost.has(announcement))
       oracle.violate(`version ${version} of ${did} was acknowledged and is neither announced nor answered`);
+}
+
+/** Of all that was ever complete, by whichever path and in whichever attempt, an outpoint has one signal at most. */
+function oneSignalAnOutpoint({ oracle, chain }: World): void {
+  const said = new Map<string, string>();
+  for (const { txid, hex } of chain.everValid()) {
+    const { outpoint, bytes } = signalOf(hex);
+    if (bytes === null) continue;
+    const before = said.get(outpoint);
+    if (before !== undefined && before !== bytes) oracle.violate(`${txid} is a second signal of ${outpoint}`);
+    said.set(outpoint, bytes);
+  }
 }
 
 async function resolves(

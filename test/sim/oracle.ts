@@ -6,12 +6,14 @@ import type { NostrEvent } from '../../src/nostr/index.ts';
 import { createMail, type LendSecret } from '../../src/shell/mail.ts';
 import type { Batch, Store } from '../../src/store/index.ts';
 import type { WalletEvent } from '../../src/wallet/events.ts';
+import { createLeafOracle, hasFallback, membersOf } from './leaf-oracle.ts';
 import type { Program } from './programs.ts';
 
 /** A session as its aggregator asked for it. */
 export interface SeenSession {
   cohort: string;
   outpoint: string;
+  value_sats: number;
   signal_bytes: string;
   updates: { did: string; version: number; announcement: string }[];
   signers: Set<string>;
@@ -44,6 +46,8 @@ export interface Oracle {
   acked: ReadonlyMap<string, Acked>;
   /** Announcements that were refused, or displaced, with an answer to their sender. */
   refused: ReadonlySet<string>;
+  /** Messages that brought signatures of a fallback. */
+  leafSignatures(): number;
   figures: { messages: number; partial_signatures: number; nonces: number; reopened: number; resent: number };
 }
 
@@ -91,9 +95,19 @@ export function createOracle(options: {
   const kept = new Set<string>();
   const figures = { messages: 0, partial_signatures: 0, nonces: 0, reopened: 0, resent: 0 };
 
-  const violate = (text: string): void => {
+  function violate(text: string): void {
     if (violations.length < 50) violations.push(`${new Date(now() * 1_000).toISOString().slice(11, 19)} ${text}`);
-  };
+  }
+
+  const leaves = createLeafOracle({
+    now,
+    session: id => sessions.get(id),
+    cohort: id => cohorts.get(id),
+    nonces: session => nonceHeard.get(session),
+    violate,
+    blame,
+    onSignable,
+  });
 
   function journalOf(role: string): Journal {
     const known = journals.get(role);
@@ -123,8 +137,8 @@ export function createOracle(options: {
     if (event.type === 'update_queued')
       everQueued.set(event.announcement, { did: event.did, target_version_id: event.version });
     if (event.type === 'spend_requested') {
-      const { txid, vout } = event.outpoint;
-      const spend = { cohort: stream, outpoint: `${txid}:${vout}`, signal_bytes: NO_SIGNAL, updates: [] };
+      const { txid, vout, value_sats } = event.outpoint;
+      const spend = { cohort: stream, outpoint: `${txid}:${vout}`, value_sats, signal_bytes: NO_SIGNAL, updates: [] };
       sessions.set(event.session_id, { ...spend, signers: new Set() });
     }
     if (event.type !== 'session_requested') return;
@@ -132,6 +146,7 @@ export function createOracle(options: {
     sessions.set(event.session_id, {
       cohort: stream,
       outpoint: `${outpoint.txid}:${outpoint.vout}`,
+      value_sats: outpoint.value_sats,
       signal_bytes,
       updates,
       signers: new Set(),
@@ -215,12 +230,18 @@ export function createOracle(options: {
         onPartial(name, envelope);
         return;
       case 'aggregated_nonce': {
-        const state = cohorts.get(envelope.cohort);
-        const members = state?.phase.name === 'formed' ? state.phase.beacon.participant_pubkeys : [];
+        leaves.onAggregatedNonce(envelope);
+        const members = membersOf(cohorts.get(envelope.cohort));
         if ((nonceHeard.get(envelope.body.session_id)?.size ?? 0) < members.length)
           violate(`an aggregated nonce of ${envelope.body.session_id} went out before every member had sent its own`);
         return;
       }
+      case 'fallback_authorization_request':
+        leaves.onRequest(envelope);
+        return;
+      case 'fallback_signature':
+        leaves.onSignature(name, envelope);
+        return;
       case 'authorize_beacon_signal_request':
         if (!sessions.has(envelope.body.session_id))
           violate(`session ${envelope.body.session_id} is asked for and is not stored`);
@@ -274,9 +295,9 @@ export function createOracle(options: {
     if (!everQueued.has(announcement)) violate(`update ${announcement} of ${did} was acknowledged and is not stored`);
   }
 
-  const blame = (name: string, text: string): void => {
+  function blame(name: string, text: string): void {
     if (options.isHonest(name)) violate(text);
-  };
+  }
 
   function onNonce(name: string, { from, body }: Extract<Envelope, { type: 'nonce' }>): void {
     const { session_id, nonce_points } = body;
@@ -298,6 +319,9 @@ export function createOracle(options: {
     const isSignal = session && session.signal_bytes !== NO_SIGNAL;
     if (isSignal && !evidenceStored.get(name)?.has(session.signal_bytes))
       blame(name, `${name} sent a nonce for ${session_id} before it had stored its evidence`);
+    // All but one can finish it from now on, whether the last one ever signs or not.
+    const state = session && cohorts.get(session.cohort);
+    if (isSignal && hasFallback(state) && heard.size >= membersOf(state).length) onSignable(session_id, session);
   }
 
   function onPartial(name: string, envelope: Extract<Envelope, { type: 'signal_authorization' }>): void {
@@ -327,16 +351,19 @@ export function createOracle(options: {
     onSignable(session_id, session);
   }
 
-  /** Whether the member that holds a DID has signed a session; of one that nobody holds any more, yes. */
+  /**
+   * Whether the member that holds a DID has signed a session; of one that nobody holds any more, yes, and where the others
+   * can go on without it.
+   */
   function hasSigned({ cohort, signers }: SeenSession, did: string): boolean {
     const state = cohorts.get(cohort);
-    if (state?.phase.name !== 'formed') return true;
+    if (state?.phase.name !== 'formed' || hasFallback(state)) return true;
     const { registry } = state.phase.beacon;
     const holder = [...registry.values()].find(each => each.did === did)?.member;
     return holder === undefined || [...signers].some(transport => state.transports.get(transport) === holder);
   }
 
-  /** A partial signature left: from now on this transaction may appear, whatever is said. */
+  /** A signature left, or is not needed: from now on this transaction may appear, whatever is said. */
   function onSignable(id: string, session: SeenSession): void {
     for (const [other, rival] of sessions) {
       if (other === id || rival.signers.size === 0 || rival.outpoint !== session.outpoint) continue;
@@ -380,6 +407,7 @@ export function createOracle(options: {
     sessions,
     acked,
     refused,
+    leafSignatures: leaves.count,
     figures,
   };
 }

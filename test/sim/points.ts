@@ -48,7 +48,8 @@ export const PHASES = [
   'final',
   'recovery',
 ] as const;
-export type Phase = (typeof PHASES)[number];
+/** Of those a plain life passes all; a fallback comes only where its policy is. */
+export type Phase = (typeof PHASES)[number] | 'fallback';
 
 /** Where a cohort stands, as its aggregator's log says. */
 export function phaseOf(state: CohortState | undefined, members: number): Phase {
@@ -73,7 +74,7 @@ export function phaseOf(state: CohortState | undefined, members: number): Phase 
       return stage.session.sigs.size === 0 ? 'aggregated nonce' : 'signature';
     case 'waiting':
     case 'fallback':
-      return 'waiting';
+      return stage.name;
     case 'announced':
       return last === 'confirmed' ? 'confirmed' : 'broadcast';
   }

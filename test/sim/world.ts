@@ -32,8 +32,8 @@ export interface WorldOptions {
   pollMs: number;
   daemonTiming?: Partial<DaemonTiming>;
   walletTiming?: Partial<WalletTiming>;
-  /** Seconds from the end of a program to its next start, at least and at most. */
-  downtime: [number, number];
+  /** Seconds from the end of a program to its next start, at least and at most; by its name, if told so. */
+  downtime: [number, number] | ((name: string) => [number, number]);
   /** Satoshis that each beacon address is given. */
   deposit: number;
   /** Seconds between blocks, on average. */
@@ -219,7 +219,8 @@ export function createWorld(options: WorldOptions): World {
 
   /** Whoever was ended is started again. */
   function later(role: Role, start: (ports: Ports) => void): void {
-    const [least, most] = options.downtime;
+    const { downtime } = options;
+    const [least, most] = typeof downtime === 'function' ? downtime(role.name) : downtime;
     startIn((least + luck.next() * (most - least)) * 1_000, role, start);
   }
 
@@ -438,7 +439,9 @@ function startUser(
     if (!seat || seat.phase.startsWith('ended')) {
       const adverts = await wallet.discover({ all: true });
       const found = adverts.find(({ advert }) => advert.cohort === cohort);
-      if (found) await wallet.join({ advert: found.advert });
+      // Whoever is asked to agree to a fallback does: what that means is for people to judge.
+      if (found)
+        await wallet.join({ advert: found.advert, allowFallback: found.advert.terms.policy.type === 'fallback' });
       return;
     }
     if (seat.phase !== 'ready') return;
