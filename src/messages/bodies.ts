@@ -10,6 +10,7 @@ import {
   companionSync,
   companionWithdraw,
 } from './companion.ts';
+import { companionKept } from './companion-kept.ts';
 import { didRegistration } from './did-registration.ts';
 import { didUpdate } from './did-update.ts';
 import { fallbackAuthorizationRequest, fallbackSignature } from './fallback.ts';
@@ -65,6 +66,7 @@ export const BODIES = {
   companion_sync: companionSync, // O
   companion_state: companionState, // C
   companion_signed: companionSigned, // C
+  companion_kept: companionKept, // C
 } as const;
 
 export type MessageType = keyof typeof BODIES;

@@ -56,6 +56,8 @@ export const companionSync = z.strictObject({
       }),
     )
     .max(100),
+  /** The owner was put back from its words: it asks for what the companion keeps of it, and for nothing else yet. */
+  kept: z.literal(true).optional(),
 });
 export type CompanionSync = z.infer<typeof companionSync>;
 

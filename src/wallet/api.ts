@@ -204,6 +204,11 @@ export interface Restored {
    * on from it. It does not where something of it could not be put back here: to save would lose that.
    */
   saved?: { counter: number; made_at: number; follows: boolean; relays: Finding[] };
+  /**
+   * Of a wallet that had one. Until it has answered nothing is signed for a DID that was put back: it may hold an update
+   * that the record does not know, and sign it.
+   */
+  companion?: { companion: string; answered: boolean };
 }
 
 export interface RestoreApi {

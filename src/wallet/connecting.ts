@@ -187,7 +187,12 @@ export function createConnecting(parts: ConnectingParts): Connecting {
       },
       onEvent(event) {
         const isStale = (expirationOf(event) ?? Number.POSITIVE_INFINITY) <= now();
-        const isNoted = (): boolean => event.created_at <= (actor.state().doubt?.since ?? -1);
+        const isNoted = (): boolean => {
+          const { doubt, companionship } = actor.state();
+          // By the key of the channel, which the words made again, the lost wallet spoke until then.
+          const putBack = companionship?.role === 'owner' ? companionship.restored?.at : undefined;
+          return event.created_at <= Math.max(doubt?.since ?? -1, putBack ?? -1);
+        };
         if (isStale || isNoted() || store.hasSent(event.id)) return;
         log('error', 'this wallet sent a message that it knows nothing of: it is an old copy, or one of two', {
           event: event.id,

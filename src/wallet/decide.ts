@@ -10,6 +10,7 @@ import { type CompanionInput, decideCompanionship, withNews } from './companion/
 import { decideOrder } from './companion/orders.ts';
 import { decideTold, lockForCompanion } from './companion/owner.ts';
 import { asCompanion, peerOf } from './companion/pair.ts';
+import { companionSilence } from './companion/restoring.ts';
 import { decideDoubt, doubtAbout, trustCopy } from './doubt.ts';
 import type { WalletEvent } from './events.ts';
 import { evolve } from './evolve.ts';
@@ -73,6 +74,7 @@ function decideOpen(state: WalletState, input: Input, env: Env): Decision {
     case 'companion_withdraw':
     case 'companion_sync':
     case 'companion_lost':
+    case 'companion_restore':
     case 'companion_heir':
     case 'companion_heir_signed':
       return decideCompanionship(state, input);
@@ -133,7 +135,7 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
       (isCommitted(known.state) || known.state === 'frozen'),
   );
   if (rival) return { refuse: `version ${version} has the update ${rival.announcement}, which is ${rival.state}` };
-  const doubt = doubtAbout(state, own, { version, announcement });
+  const doubt = companionSilence(state, own) ?? doubtAbout(state, own, { version, announcement });
   if (doubt) return { refuse: doubt };
   const problem = own_signal && ownSignalProblem(state, announcement, own_signal, env.chain);
   if (problem) return { refuse: problem };
@@ -181,7 +183,8 @@ type InCohort = Exclude<
 
 function decideInCohort(state: WalletState, membership: Membership, input: InCohort, env: Env): Decision {
   const { cohort } = membership;
-  if (membership.companion && input.type !== 'register' && input.type !== 'look')
+  const isOurs = input.type === 'register' || input.type === 'look' || input.type === 'restore_evidence';
+  if (membership.companion && !isOurs)
     return { refuse: `the companion is the member there, and this wallet is not: ${input.type} is for the companion` };
   if (input.type === 'set_signed') return decideSetSigned(membership, input.sig);
   if (input.type === 'leave') return decideLeave(membership, input);
@@ -276,6 +279,10 @@ function decideMessage(
   );
   if (!membership) return { drop: 'no cohort of this wallet' };
   if (envelope.from !== peerOf(membership)) return { drop: 'not from the transport key of the agreed advert' };
+  // Of a companion that is none any more nothing is taken but what verifies: as if it were the aggregator it could have
+  // this wallet look for a cohort key that was never here.
+  if (membership.companion && !channel && envelope.type !== 'proofs')
+    return { drop: 'from a companion that this wallet has no more' };
   if (membership.transport !== envelope.to && envelope.type !== 'rejection')
     return first(state, decideRebound(state, membership), env, next => decideMessage(next, envelope, env, recalled));
   const known = envelope.in_reply_to === undefined ? undefined : state.asked.get(envelope.in_reply_to);

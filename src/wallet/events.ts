@@ -44,6 +44,13 @@ export type WalletEvent =
       /** DIDs that were registered there. */
       dids: string[];
     } & Agreement)
+  /** Updates that were given to a companion, and that the record of a restored wallet lacked. */
+  | {
+      type: 'updates_restored';
+      did: string;
+      names: string[];
+      updates: { version: number; announcement: string; update: SignedUpdate }[];
+    }
   | {
       type: 'update_signed';
       did: string;
@@ -75,6 +82,8 @@ export type WalletEvent =
   | { type: 'set_proposed'; cohort: string; set: ProposedSet }
   | { type: 'set_signed'; cohort: string; sig: string }
   | { type: 'cohort_ready'; cohort: string; signatures: string[]; challenge: string }
+  /** A seat that was put back is the companion's, which holds its key still. */
+  | { type: 'cohort_resumed'; cohort: string; signatures: string[]; challenge: string }
   | { type: 'rebind_asked'; cohort: string; transport: string; counter: number }
   | { type: 'rebound'; cohort: string; transport: string; counter: number }
   | { type: 'rebind_refused'; cohort: string; text: string }

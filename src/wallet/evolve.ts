@@ -39,6 +39,8 @@ export function evolve(state: WalletState, event: Event): WalletState {
     case 'companion_heir_signed':
     case 'companion_heir_kept':
     case 'companion_inherited':
+    case 'companion_restored':
+    case 'companion_kept':
     case 'companion_ended':
       return evolveCompanionship(state, event);
     case 'did_created':
@@ -62,20 +64,17 @@ export function evolve(state: WalletState, event: Event): WalletState {
         public_key: event.public_key,
         genesis: event.genesis,
         named: new Set(event.names),
-        // Signed for, as far as anybody can know: their bytes are announced, or nothing of their version.
-        updates: event.updates.map(known => ({
-          ...known,
-          bare: false,
-          cohorts: [],
-          state: 'locked',
-          text: null,
-          own_signals: [],
-          names: null,
-        })),
+        updates: event.updates.map(putBack),
         created_at: event.at,
         restored: true,
       });
       return state;
+    case 'updates_restored':
+      return withDid(state, event.did, own => ({
+        ...own,
+        named: new Set([...own.named, ...event.names]),
+        updates: [...own.updates, ...event.updates.map(putBack)].sort((a, b) => a.version - b.version),
+      }));
     case 'cohort_restored': {
       const { type: _, at, beacon, dids, ...membership } = event;
       const restored: MemberBeacon = {
@@ -140,6 +139,12 @@ export function evolve(state: WalletState, event: Event): WalletState {
       return withPhase(state, event.cohort, phase =>
         ready(phase, state.cohorts.get(event.cohort)!.terms.policy, event),
       );
+    case 'cohort_resumed': {
+      const { signatures, challenge } = event;
+      return withPhase(state, event.cohort, phase =>
+        phase.name === 'restored' ? { name: 'ready', beacon: { ...phase.beacon, signatures, challenge } } : phase,
+      );
+    }
     case 'membership_ended':
       // Nobody waits for answers from there, and an opt-in that is sent again could take a seat once more.
       for (const [id, asked] of state.asked) if (asked.cohort === event.cohort) state.asked.delete(id);
@@ -185,6 +190,17 @@ export function evolve(state: WalletState, event: Event): WalletState {
     }
   }
 }
+
+/** Signed for, as far as anybody can know: its bytes are announced, or nothing of its version. */
+const putBack = (known: Of<'did_restored'>['updates'][number]): WalletUpdate => ({
+  ...known,
+  bare: false,
+  cohorts: [],
+  state: 'locked',
+  text: null,
+  own_signals: [],
+  names: null,
+});
 
 /**
  * Another update may have taken their place, and even their version on chain: a draft of the copy is never signed for, and
@@ -358,6 +374,7 @@ type Outside =
   | 'doubt_settled'
   | 'did_created'
   | 'did_restored'
+  | 'updates_restored'
   | 'cohort_restored'
   | 'update_signed'
   | 'update_moved'
@@ -371,6 +388,7 @@ type Outside =
   | 'set_proposed'
   | 'set_signed'
   | 'cohort_ready'
+  | 'cohort_resumed'
   | 'membership_ended'
   | 'abort_told'
   | 'request_held'

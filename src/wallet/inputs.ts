@@ -2,6 +2,7 @@ import type { Network } from '../bitcoin/network.ts';
 import type { ChainView } from '../cohort/index.ts';
 import type { DidDocument, SignedUpdate } from '../did/index.ts';
 import type { CompanionPolicy, Envelope, Message, OptIn } from '../messages/index.ts';
+import type { Heir } from './companion/pair.ts';
 import type { WalletEvent } from './events.ts';
 import type { KeptEvidence } from './restore-evidence.ts';
 import type { Agreement, OwnSignal, ProposedSet } from './state.ts';
@@ -130,6 +131,15 @@ export type Input =
   | { type: 'companion_withdraw'; did: string; announcement: string }
   | { type: 'companion_sync' }
   | { type: 'companion_lost'; reason: string }
+  /** Its owner was put back from its words; `heirs` as its record had them. */
+  | {
+      type: 'companion_restore';
+      key: string;
+      companion: string;
+      pairing: string;
+      relays: string[];
+      heirs: Record<string, Heir>;
+    }
   /** A transport key of the owner's, for the seat of a companion that is lost. */
   | { type: 'companion_heir'; cohort: string; transport_key: string }
   /** The cohort key's word for that key. */

@@ -12,7 +12,8 @@ import {
   type SignedUpdate,
 } from '../did/index.ts';
 import type { Scheme } from '../messages/index.ts';
-import { provenBeaconOf, type WalletDid, type WalletState } from './state.ts';
+import { asHearing, type Heir, heirOf } from './companion/pair.ts';
+import { type Membership, provenBeaconOf, type WalletDid, type WalletState } from './state.ts';
 
 /** What a seed does not restore, and a resolver, or a restored wallet, needs. It holds no key, but all that the DIDs say. */
 export interface Recovery {
@@ -35,6 +36,20 @@ export interface RecoveryCohort {
   participant_pubkeys: string[];
   /** DIDs that were registered there. */
   dids: string[];
+  /** The member there is a companion, to which `transport` speaks: it has the cohort key, and may go on signing. */
+  companion?: RecoveryCompanion | undefined;
+}
+
+/** By what a wallet that was put back finds its companion. All of it is public; the seed has the keys. */
+export interface RecoveryCompanion {
+  /** x-only key of the companion's end of the channel. */
+  companion: string;
+  /** x-only; what messages about the pair name. */
+  pairing: string;
+  /** Where both meet. */
+  relays: string[];
+  /** The cohort key's word that a key of the seed may take the seat over, should the companion be lost. */
+  heir?: Heir | undefined;
 }
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
@@ -55,6 +70,14 @@ const recoverySchema = z.strictObject({
         beacon_address: z.string().min(1).max(100),
         participant_pubkeys: z.array(publicKey).max(10_000),
         dids: z.array(did).max(100_000),
+        companion: z
+          .strictObject({
+            companion: hex(32),
+            pairing: hex(32),
+            relays: z.array(z.string().min(1).max(500)).max(20),
+            heir: z.strictObject({ transport_key: hex(32), counter: z.int().min(1), sig: hex(64) }).optional(),
+          })
+          .optional(),
       }),
     )
     .max(10_000),
@@ -82,7 +105,9 @@ export function recoveryOf(state: WalletState, network: Network, now: number): R
       const { advert_event, transport, scheme = 'nip44_v2', participant_pk } = membership;
       const { beacon_address, participant_pubkeys, registrations } = beacon;
       const dids = [...registrations].flatMap(([name, { name: at }]) => (at === 'held' ? [name] : []));
-      return [{ advert_event, transport, scheme, participant_pk, beacon_address, participant_pubkeys, dids }];
+      const seat = { advert_event, transport, scheme, participant_pk, beacon_address, participant_pubkeys, dids };
+      const companion = companionOf(state, membership);
+      return [companion ? { ...seat, companion } : seat];
     }),
     dids: [...state.dids.values()].map(own => ({
       did: own.did,
@@ -94,6 +119,15 @@ export function recoveryOf(state: WalletState, network: Network, now: number): R
       }),
     })),
   };
+}
+
+/** Of a companion that was given up nothing is kept but the seats that were taken over, which are this wallet's own. */
+function companionOf(state: WalletState, { cohort, companion }: Membership): RecoveryCompanion | null {
+  const owner = asHearing(state);
+  if (!owner || owner.companion !== companion) return null;
+  const { pairing, relays } = owner;
+  const heir = heirOf(owner, cohort);
+  return { companion, pairing, relays, ...(heir ? { heir } : {}) };
 }
 
 const isKept = ({ state }: WalletDid['updates'][number]): boolean => state !== 'refused' && state !== 'replaced';

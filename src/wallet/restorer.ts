@@ -15,9 +15,11 @@ import {
   singletonAddresses,
 } from '../did/index.ts';
 import { readAdvert } from '../nostr/advert.ts';
+import type { Log } from '../nostr/log.ts';
 import type { KeyStore, SeedKeyStore } from '../shell/keystore.ts';
 import type { Actor } from './actor.ts';
 import { type RecoveryCohort, type RestoreApi, type Restored, type RestoreRequest, WalletError } from './api.ts';
+import type { Heir } from './companion/pair.ts';
 import { provenBeaconOf, type WalletDid } from './core.ts';
 import { keysOf, type Recovery, readRecovery, recoveryOf, versionsOf } from './recovery.ts';
 import { restoreKeys } from './restore-keys.ts';
@@ -36,6 +38,12 @@ export interface RestorerParts {
   resolveOwn: (own: WalletDid) => Promise<Resolution>;
   /** Reads what relays hold. */
   saver: Pick<Saver, 'read' | 'follow'>;
+  log: Log;
+}
+
+export interface Restorer extends RestoreApi {
+  /** Puts back the DIDs that a companion keeps and the record lacked; returns them. One whose key is not here is left out. */
+  putKept(): Promise<string[]>;
 }
 
 /** How long proofs are waited for. */
@@ -52,6 +60,8 @@ interface Put {
   dids: string[];
   cohorts: string[];
   saved?: NonNullable<Restored['saved']>;
+  /** The companion that is asked what it keeps. */
+  companion?: string;
 }
 
 const CAN = [
@@ -59,8 +69,11 @@ const CAN = [
   'update its DIDs by their own SingletonBeacon, and through cohorts that it joins from now on',
   'fetch proofs of the old cohorts while their aggregators live',
 ];
+const CAN_BY_COMPANION = [
+  'go on in the cohorts of its companion, which has their keys still: register and update there, once it has answered',
+];
 const CANNOT = [
-  'sign a round of an old cohort: its cohort key was random, in one place, and nothing makes it again; that beacon can never signal again, so tell its other members',
+  'sign a round of an old cohort of its own: that cohort key was random, in one place, and nothing makes it again; that beacon can never signal again, so tell its other members',
   'know what the lost wallet signed after the file, or the state on relays, was made: an update of a restored DID asks for a word about it first',
 ];
 
@@ -74,7 +87,8 @@ export function createRestorer({
   reachRelays,
   resolveOwn,
   saver,
-}: RestorerParts): RestoreApi {
+  log,
+}: RestorerParts): Restorer {
   const refuse = (text: string): never => {
     throw new WalletError('refused', text);
   };
@@ -139,8 +153,9 @@ export function createRestorer({
     if (!read.ok) return refuse(`cohorts.advert_event: ${read.reason}`);
     const { cohort, terms, terms_hash, identity, event, relays } = read.advert;
     if (terms.btc_network !== network) refuse(`advert ${terms.id} is for ${terms.btc_network}`);
-    const { transport, scheme, participant_pk, beacon_address, participant_pubkeys, dids } = part;
+    const { transport, scheme, participant_pk, beacon_address, participant_pubkeys, dids, companion } = part;
     if (!hasTransport(transport)) refuse(`the transport key of cohort ${terms.id} is not of this seed`);
+    if (companion?.heir) hasTransport(companion.heir.transport_key);
     let script_hex: string;
     try {
       script_hex = addressToScript(beacon_address, network);
@@ -154,9 +169,10 @@ export function createRestorer({
       terms,
       terms_hash,
       identity,
-      relays,
+      relays: companion?.relays ?? relays,
       transport,
       scheme,
+      ...(companion ? { companion: companion.companion } : {}),
       participant_pk,
       beacon: { participant_pubkeys, beacon_address, script_hex },
       dids,
@@ -200,11 +216,51 @@ export function createRestorer({
     const newDids = dids.filter(part => !known.dids.has(part.did));
     for (const part of newDids) await putDid(part.did, part.name, part.sidecar);
     const put: string[] = [];
+    const heirs: Record<string, Heir> = {};
     for (const part of cohorts) {
-      const at = [...actor.state().cohorts.values()].find(({ transport }) => transport === part.transport);
-      put.push(at?.cohort ?? (await putCohort(part)));
+      const at = [...actor.state().cohorts.values()].find(
+        ({ transport, participant_pk }) => transport === part.transport && participant_pk === part.participant_pk,
+      );
+      const cohort = at?.cohort ?? (await putCohort(part));
+      put.push(cohort);
+      if (part.companion?.heir) heirs[cohort] = part.companion.heir;
     }
-    return { dids: dids.map(part => part.did), cohorts: put };
+    const done = { dids: dids.map(part => part.did), cohorts: put };
+    // Of several, one after the other, the last is the one that is not given up.
+    const last = cohorts.findLast(part => part.companion);
+    if (!last?.companion) return done;
+    const { companion, pairing, relays } = last.companion;
+    if (actor.state().companionship === null) {
+      const asked = { type: 'companion_restore' as const, key: last.transport, companion, pairing, relays, heirs };
+      const drop = await actor.feed(asked);
+      if (drop !== null) refuse(drop);
+    }
+    return { ...done, companion };
+  }
+
+  const keptDids = () => {
+    const { companionship } = actor.state();
+    return companionship?.role === 'owner' ? (companionship.restored?.kept ?? null) : null;
+  };
+
+  /** One after the other: what a companion keeps is put back when it comes, whoever waits for it. */
+  let putting: Promise<unknown> = Promise.resolve();
+  function putKept(): Promise<string[]> {
+    const turn = putting.then(async () => {
+      const put: string[] = [];
+      for (const { did, sidecar } of keptDids() ?? []) {
+        if (actor.state().dids.has(did)) continue;
+        try {
+          put.push(await putDid(did, null, sidecar));
+        } catch (error) {
+          if (!(error instanceof WalletError)) throw error;
+          log('warn', 'a DID that the companion keeps is not put back', { did, text: error.message });
+        }
+      }
+      return put;
+    });
+    putting = turn.catch(() => {});
+    return turn;
   }
 
   async function put(request: RestoreRequest): Promise<Put> {
@@ -284,8 +340,16 @@ export function createRestorer({
     recovery: () => recoveryOf(actor.state(), network, now()),
     async restore(request) {
       const done = await put(request);
+      const { companion } = done;
       if (done.cohorts.length > 0) {
         await reachRelays();
+        if (companion) {
+          await actor.until(() => keptDids() ?? undefined, PROOFS_MS);
+          await putKept();
+          done.dids = [...new Set([...done.dids, ...(keptDids() ?? []).map(({ did }) => did)])].filter(did =>
+            actor.state().dids.has(did),
+          );
+        }
         await actor.lookAll();
         await actor.until(
           ({ asked }) => done.dids.every(did => missing(did) === 0) || asked.size === 0 || undefined,
@@ -299,7 +363,15 @@ export function createRestorer({
         const beacon_address = provenBeaconOf(membership)?.beacon_address ?? '';
         return { cohort, advert_id: membership.terms.id, beacon_address };
       });
-      return { dids, cohorts, can: CAN, cannot: CANNOT, ...(done.saved ? { saved: done.saved } : {}) };
+      return {
+        dids,
+        cohorts,
+        can: companion ? [...CAN_BY_COMPANION, ...CAN] : CAN,
+        cannot: CANNOT,
+        ...(done.saved ? { saved: done.saved } : {}),
+        ...(companion ? { companion: { companion, answered: keptDids() !== null } } : {}),
+      };
     },
+    putKept,
   };
 }

@@ -185,6 +185,7 @@ export function createWallet(parts: WalletParts): Wallet {
     asking,
     connecting,
     join: request => belonging.join(request),
+    putKept: () => putKept(),
     fail: error => fail(error),
   });
   listeners.add(note);
@@ -216,6 +217,17 @@ export function createWallet(parts: WalletParts): Wallet {
     );
   const { listingOf, ...succeeding } = createSucceeding({ actor, keys, eye, asking, controlling, discover });
   const belonging = createBelonging({ network, keys, random, now, actor, asking, connecting, listingOf });
+  const { putKept, ...restoring } = createRestorer({
+    network,
+    chain,
+    keys,
+    actor,
+    now,
+    reachRelays: connecting.reachRelays,
+    resolveOwn,
+    saver,
+    log,
+  });
   forgetRetired({ actor, keys });
   return {
     start() {
@@ -265,7 +277,7 @@ export function createWallet(parts: WalletParts): Wallet {
       didOf,
       pause: ms => new Promise(resolve => setTimeout(resolve, ms)),
     }),
-    ...createRestorer({ network, chain, keys, actor, now, reachRelays: connecting.reachRelays, resolveOwn, saver }),
+    ...restoring,
     savedState: saver.inspect,
     saveState: request => saver.save({ ...request, audit: true }),
     forgetState: saver.forget,

@@ -145,7 +145,10 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
     sig,
   },
   companion_withdraw: { did, announcement: hash('update') },
-  companion_sync: { sessions: [{ cohort: hash('cohort'), session_ids: [session_id], heir_key: hash('heir') }] },
+  companion_sync: {
+    sessions: [{ cohort: hash('cohort'), session_ids: [session_id], heir_key: hash('heir') }],
+    kept: true,
+  },
   companion_state: {
     policy_version: 1,
     revoked: false,
@@ -176,6 +179,18 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
     signal_bytes: hash('bytes'),
     steps: [{ unsigned_hex: '0200', txid: hash('tx'), fee_sats: 200 }],
     evidence,
+  },
+  companion_kept: {
+    policy: {
+      version: 1,
+      fee_cap: 2_000,
+      expires_at: 1_900_000_000,
+      adverts: [{ anything: 1 }],
+      dids: [did],
+      revoked: false,
+    },
+    sig,
+    dids: [{ did, cohorts: [hash('cohort')], sidecar: { updates: [] } }],
   },
 };
 

@@ -28,7 +28,7 @@ import { leafIndex, leafValue } from '../../src/smt/index.ts';
 import { encodeCompanionLink } from '../../src/wallet/companion/link.ts';
 import { addService, draw, schnorr, xOnly } from '../cohort/members.ts';
 import type { Wallet } from '../wallet/core/wallet.ts';
-import { COMPANION, issue, ONE_TIME, OWNER, paired } from './pairing.ts';
+import { COMPANION, fileOf, HEIR, issue, ONE_TIME, OWNER, paired, putBack } from './pairing.ts';
 import {
   deliver,
   eventsOf,
@@ -520,8 +520,7 @@ async function companions(): Promise<{ scene: Scene; json: Json }> {
   fund(scene);
   const one = newOwned(scene, owner, 'one');
   issue(owner, { dids: [one.did] });
-  const heir = draw('heir key of the owner');
-  owner.feed({ type: 'companion_heir', cohort: scene.cohort, transport_key: owner.hold(heir) });
+  owner.feed({ type: 'companion_heir', cohort: scene.cohort, transport_key: owner.hold(HEIR) });
   owner.feed({ type: 'companion_sync' });
   deliver(scene);
   register(scene, owner, one);
@@ -537,7 +536,10 @@ async function companions(): Promise<{ scene: Scene; json: Json }> {
   owner.feed({ type: 'companion_withdraw', did: one.did, announcement: toHex(announcementOf(second)) });
   owner.feed({ type: 'companion_sync' });
   deliver(scene);
-  const { owner: _, ...members } = keysOf(scene).members;
+  // The owner is lost, and another wallet is made of its words.
+  putBack(pair, owner, fileOf(owner.state), [one]);
+  deliver(scene);
+  const { 'owner again': _, ...members } = keysOf(scene).members;
   return {
     scene,
     json: {
@@ -547,7 +549,7 @@ async function companions(): Promise<{ scene: Scene; json: Json }> {
         members,
         companion: toHex(COMPANION),
         owner: toHex(OWNER),
-        heir: toHex(heir),
+        heir: toHex(HEIR),
         pairing: toHex(ONE_TIME),
       },
       pairing_string: encodeCompanionLink({

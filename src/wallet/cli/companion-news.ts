@@ -1,4 +1,4 @@
-import { safeText, shortId } from '../../operator/terminal.ts';
+import { plural, safeText, shortId } from '../../operator/terminal.ts';
 import type { CompanionEvent } from '../companion/pair.ts';
 
 /** What happens between a companion and its owner, in words; null for what is of no interest. */
@@ -30,6 +30,10 @@ export function describeCompanion(news: CompanionEvent, nameOf: (did: string) =>
       return 'the owner can take this seat over, should this companion be lost';
     case 'companion_inherited':
       return 'the seat of the lost companion is this wallet’s: it fetches proofs, and cannot sign';
+    case 'companion_restored':
+      return `put back with its companion ${shortId(news.companion)}: asks it what it keeps`;
+    case 'companion_kept':
+      return `the companion showed policy ${news.policy.version}, and ${plural(news.dids.length, 'DID')} that it keeps`;
     case 'companion_heir_named':
     case 'companion_heir_kept':
     case 'companion_ordered':

@@ -36,6 +36,10 @@ export function describeNews(
       return `put back ${news.did}${news.name === null ? '' : `, called ${news.name}`}, with ${plural(news.updates.length, 'update')}`;
     case 'cohort_restored':
       return 'put back, to fetch proofs: this wallet cannot sign for it';
+    case 'updates_restored':
+      return `put back ${plural(news.updates.length, 'update')} of ${nameOf(news.did)} that the companion had`;
+    case 'cohort_resumed':
+      return 'the companion has this seat still: it signs, and this wallet speaks through it again';
     case 'did_registered':
       return `registered ${nameOf(news.did)}${news.proven ? '' : ' provisionally, without proof of control'}`;
     case 'registration_refused':

@@ -13,7 +13,8 @@ import { beaconOf, type WalletState } from '../core.ts';
 import type { CompanionApi, CompanionPolicyView, CompanionView } from './api.ts';
 import { decodeCompanionLink, encodeCompanionLink } from './link.ts';
 import { nextPolicy } from './owner.ts';
-import { advertsOf, asCompanion, asOwner, type Owner } from './pair.ts';
+import { advertsOf, asCompanion, asHearing, asOwner, type Owner } from './pair.ts';
+import { isUnproven } from './restoring.ts';
 import { policyView, viewOf } from './view.ts';
 
 export interface CompanioningParts {
@@ -28,6 +29,8 @@ export interface CompanioningParts {
   asking: Asking;
   connecting: Connecting;
   join: WalletApi['join'];
+  /** Puts back the DIDs that a companion keeps of a wallet that was put back itself. */
+  putKept: () => Promise<unknown>;
   fail: (error: unknown) => void;
 }
 
@@ -101,8 +104,10 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
       const transport_key = keys.create('transport').slice(2);
       await actor.feed({ type: 'companion_heir', cohort, transport_key });
     }
-    if (asOwner(actor.state())) await actor.feed({ type: 'companion_sync' });
+    if (asHearing(actor.state())) await actor.feed({ type: 'companion_sync' });
   }
+
+  const putKept = (): void => void parts.putKept().catch(parts.fail);
 
   const sync = (): void => void syncNow().catch(parts.fail);
 
@@ -122,6 +127,8 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
 
   async function issue(changes: Parameters<typeof nextPolicy>[1]): Promise<CompanionPolicyView> {
     const held = owner();
+    if (isUnproven(held))
+      throw new WalletError('refused', 'the companion has not answered since this wallet was put back: is it running?');
     const policy = nextPolicy(held, changes);
     if (!policy)
       throw new WalletError(
@@ -146,6 +153,7 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
     start() {
       joinAll();
       sync();
+      putKept();
       timer ??= setInterval(sync, SYNC_MS);
     },
     stop() {
@@ -155,6 +163,7 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
     note(event) {
       if (event.type === 'companion_policy_taken') joinAll();
       if (event.type === 'cohort_ready' && asOwner(actor.state())) sync();
+      if (event.type === 'companion_kept') putKept();
     },
     allow,
     view: () => viewOf(actor.state()),
@@ -261,7 +270,10 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
 
     async companionLost() {
       const { companion } = owner();
-      const seats = () => [...actor.state().cohorts.values()].filter(({ phase }) => phase.name === 'restored');
+      const seats = () =>
+        [...actor.state().cohorts.values()].filter(
+          ({ phase, companion: speaksFor }) => phase.name === 'restored' && speaksFor === undefined,
+        );
       const before = new Set(seats().map(({ cohort }) => cohort));
       refusedBy(await actor.feed({ type: 'companion_lost', reason: 'given up by its owner' }));
       await connecting.reachRelays();

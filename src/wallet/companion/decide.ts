@@ -6,6 +6,7 @@ import { newsFor } from './news.ts';
 import { decideIssue, decideLost, decidePairing, decideSync, decideTakeBack } from './owner.ts';
 import { asCompanion } from './pair.ts';
 import { releasedBy } from './releases.ts';
+import { decideRestore } from './restoring.ts';
 
 /** What a person, or the wallet's shell, tells one half of a pair. */
 export type CompanionInput = Extract<Input, { type: `companion_${string}` }>;
@@ -31,6 +32,8 @@ export function decideCompanionship(state: WalletState, input: CompanionInput): 
       return decideSync(state);
     case 'companion_lost':
       return decideLost(state, input.reason);
+    case 'companion_restore':
+      return decideRestore(state, input);
     case 'companion_heir':
       return decideHeir(state, input);
     case 'companion_heir_signed':

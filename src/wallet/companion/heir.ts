@@ -4,8 +4,8 @@ import { type CompanionState, rebindStatement, xOnlyOf } from '../../messages/in
 import { readAdvert } from '../../nostr/advert.ts';
 import type { WalletEvent } from '../events.ts';
 import type { Decided, Decision, Effect, Input } from '../inputs.ts';
-import { beaconOf, type Membership, type WalletState } from '../state.ts';
-import { asCompanion, asOwner, type Companion, type Owner } from './pair.ts';
+import { beaconOf, type Membership, provenBeaconOf, type WalletState } from '../state.ts';
+import { asCompanion, asOwner, type Companion, heirOf, type Owner } from './pair.ts';
 
 /**
  * A companion that dies takes its transport key along, and with it the proofs of what it signed while its owner slept: an
@@ -83,8 +83,8 @@ export function inherit(state: WalletState, owner: Owner): Decided {
   for (const membership of state.cohorts.values()) {
     const { cohort, companion, participant_pk, terms } = membership;
     const transport = owner.heirs.get(cohort);
-    const heir = owner.told?.cohorts.find(view => view.cohort === cohort)?.heir;
-    if (companion !== owner.companion || !beaconOf(membership) || !transport || !heir) continue;
+    const heir = heirOf(owner, cohort);
+    if (companion !== owner.companion || !provenBeaconOf(membership) || !transport || !heir) continue;
     const { transport_key, counter, sig } = heir;
     if (transport_key !== transport || counter !== HEIR_COUNTER || !isHeirSig(membership, transport, sig)) continue;
     const advert = readAdvert(membership.advert_event);

@@ -6,6 +6,7 @@ import type { WalletEvent } from '../events.ts';
 import type { Decision, Env } from '../inputs.ts';
 import { provenBeaconOf, type WalletState } from '../state.ts';
 import { namedHeirs } from './heir.ts';
+import { decideKeptAsked } from './kept.ts';
 import { advertsOf, type Companion } from './pair.ts';
 import { decideQuestion, decideRegistration } from './registrations.ts';
 import { decideWithdraw, freeUpdates, giveUp } from './releases.ts';
@@ -33,7 +34,7 @@ export function decideOrder(state: WalletState, companion: Companion, envelope: 
     case 'companion_withdraw':
       return decideWithdraw(state, companion, envelope);
     case 'companion_sync':
-      return decideSync(state, companion, envelope);
+      return envelope.body.kept ? decideKeptAsked(state, companion, envelope) : decideSync(state, companion, envelope);
     default:
       return { drop: `${envelope.type} is for others than a companion` };
   }

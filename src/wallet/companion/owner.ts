@@ -11,7 +11,7 @@ import { badEvidence } from '../answers.ts';
 import { evidenceOf, shownAnnouncement } from '../check.ts';
 import type { WalletEvent } from '../events.ts';
 import { evolve } from '../evolve.ts';
-import type { Decision, Effect, Env, Input } from '../inputs.ts';
+import type { Decision, Env, Input } from '../inputs.ts';
 import { badSignature, recompute } from '../joining.ts';
 import {
   type Agreement,
@@ -19,29 +19,18 @@ import {
   beaconOf,
   concernedDids,
   type Membership,
+  provenBeaconOf,
   type WalletDid,
   type WalletState,
   type WalletUpdate,
 } from '../state.ts';
 import { inherit } from './heir.ts';
-import { advertsOf, asOwner, type Owner } from './pair.ts';
-import { isTold } from './replies.ts';
+import { advertsOf, asHearing, asOwner, type Owner } from './pair.ts';
+import { sync, toCompanion } from './requests.ts';
+import { decideKept, isUnproven, registrationsKept } from './restoring.ts';
 
 /** Seconds after which it is noted again that a companion was heard, though it said nothing new. */
 const HEARD_AGAIN = 600;
-
-const toCompanion = (
-  { key, companion, pairing }: Pick<Owner, 'key' | 'companion' | 'pairing'>,
-  message: Message,
-  slot?: string,
-): Effect => ({
-  type: 'send',
-  cohort: pairing,
-  from: key,
-  to: companion,
-  message,
-  ...(slot === undefined ? {} : { slot }),
-});
 
 /** Asks a companion to be its owner. One at a time: with two, nobody could say which of them signed what. */
 export function decidePairing(state: WalletState, input: Extract<Input, { type: 'companion_pair' }>): Decision {
@@ -91,26 +80,16 @@ export function decideTakeBack(
 
 /** Tells the companion that the owner is awake and what it knows; the companion sends the rest. */
 export function decideSync(state: WalletState): Decision {
-  const owner = asOwner(state);
+  const owner = asHearing(state);
   if (!owner) return { drop: 'this wallet has no companion' };
+  if (isUnproven(owner)) return { drop: 'the companion has not shown a policy yet' };
   const isAsked = [...state.asked.values()].some(({ cohort, slot }) => cohort === owner.pairing && slot === 'sync');
   return isAsked ? { drop: 'asked already' } : { events: [], effects: [sync(state, owner, 'sync')] };
 }
 
-function sync(state: WalletState, owner: Owner, slot?: string): Effect {
-  const sessions = [...state.cohorts.values()].flatMap(membership => {
-    const beacon = membership.companion === owner.companion ? beaconOf(membership) : null;
-    if (!beacon) return [];
-    const session_ids = [...beacon.sessions.values()].filter(isTold).map(({ session_id }) => session_id);
-    const heir_key = owner.heirs.get(membership.cohort);
-    return [{ cohort: membership.cohort, session_ids, ...(heir_key ? { heir_key } : {}) }];
-  });
-  return toCompanion(owner, { type: 'companion_sync', body: { sessions } }, slot);
-}
-
 /** The owner gives the companion up, and fetches the proofs from its seats itself. What may have been signed stays locked. */
 export function decideLost(state: WalletState, reason: string): Decision {
-  const owner = asOwner(state);
+  const owner = asHearing(state);
   if (!owner) return { refuse: 'this wallet has no companion' };
   const { events, effects } = inherit(state, owner);
   return { events: [{ type: 'companion_ended', reason }, ...events], effects };
@@ -156,7 +135,11 @@ function decideAbout(state: WalletState, envelope: Envelope, asked: Asked | null
 }
 
 function decideOwn(state: WalletState, owner: Owner, envelope: Envelope, asked: Asked | null, env: Env): Decision {
+  const isWord = envelope.type === 'companion_state' || envelope.type === 'companion_signed';
+  if (isWord && isUnproven(owner)) return { drop: 'the companion has not shown a policy of this wallet yet' };
   switch (envelope.type) {
+    case 'companion_kept':
+      return decideKept(state, owner, envelope.body);
     case 'companion_state':
       return decideState(state, owner, envelope.body, env);
     case 'companion_signed':
@@ -187,8 +170,10 @@ function decideState(state: WalletState, owner: Owner, told: CompanionState, { n
   }
   for (const { did, announcement, text } of told.released)
     events.push(...unlock(state, did, announcement, 'replaced', text));
-  if (told.revoked) events.push({ type: 'companion_ended', reason: 'revoked' });
-  return { events, effects: [] };
+  if (!told.revoked || owner.phase === 'revoked') return { events, effects: [] };
+  // What it signed before, and this wallet has not heard of, is asked for once more: its proofs are nowhere else.
+  events.push({ type: 'companion_ended', reason: 'revoked', revoked: true });
+  return { events, effects: [sync(state, owner, 'sync')] };
 }
 
 /** The companion's seat as the owner's own, without its key; or in words what is wrong with what it says. */
@@ -205,6 +190,7 @@ function followCohort(
       ? []
       : `the companion says that the beacon of cohort ${cohort} is another one now`;
   if (participant_pk === null) return [];
+  if (known?.phase.name === 'restored') return resumed(known, owner, advert, { phase, participant_pk, beacon });
   const events: WalletEvent[] = [];
   const agreement: Agreement = {
     cohort,
@@ -223,16 +209,47 @@ function followCohort(
   if (phase === 'ended' && isSame) events.push({ type: 'membership_ended', cohort, reason: text ?? 'ended' });
   if (phase !== 'ready') return events;
   if (!beacon) return `the companion says that cohort ${cohort} is ready, and not how`;
-  // The companion checked it too; but the address goes into documents, and there nothing is taken on trust.
-  const set = recompute(beacon, advert.terms);
+  const set = checkedSet(agreement, participant_pk, beacon);
   if (typeof set === 'string') return set;
-  if (!set.participant_pubkeys.includes(participant_pk)) return 'the companion is no member of its cohort';
-  const bad = badSignature(agreement, set, beacon.signatures);
-  if (bad !== null) return bad;
   const { signatures, challenge } = beacon;
   events.push({ type: 'set_proposed', cohort, set: { attempt: 0, ...set } });
   events.push({ type: 'cohort_ready', cohort, signatures, challenge });
+  events.push(...registrationsKept(owner.restored?.kept ?? [], cohort));
   return events;
+}
+
+type Seat = CompanionState['cohorts'][number];
+
+/** The companion checked it too; but the address goes into documents, and there nothing is taken on trust. */
+function checkedSet(
+  agreement: Parameters<typeof badSignature>[0],
+  participantPk: string,
+  beacon: NonNullable<Seat['beacon']>,
+) {
+  const set = recompute(beacon, agreement.terms);
+  if (typeof set === 'string') return set;
+  if (!set.participant_pubkeys.includes(participantPk)) return 'the companion is no member of its cohort';
+  return badSignature(agreement, set, beacon.signatures) ?? set;
+}
+
+/** A seat that was put back without a key is spoken through again: its key was never here, and the companion has it still. */
+function resumed(
+  known: Membership,
+  owner: Owner,
+  { terms, terms_hash }: Advert,
+  { phase, participant_pk, beacon }: Pick<Seat, 'phase' | 'participant_pk' | 'beacon'>,
+): WalletEvent[] | string {
+  const { cohort } = known;
+  if (phase !== 'ready' || beacon === null) return [];
+  const set = checkedSet({ ...known, terms, terms_hash }, known.participant_pk, beacon);
+  if (typeof set === 'string') return set;
+  if (participant_pk !== known.participant_pk || set.beacon_address !== provenBeaconOf(known)?.beacon_address)
+    return `the companion says that its seat in cohort ${cohort} is another one than was put back`;
+  const { signatures, challenge } = beacon;
+  return [
+    { type: 'cohort_resumed', cohort, signatures, challenge },
+    ...registrationsKept(owner.restored?.kept ?? [], cohort),
+  ];
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Network } from '../../bitcoin/network.ts';
-import type { CompanionPolicy, CompanionState } from '../../messages/index.ts';
+import type { CompanionKept, CompanionPolicy, CompanionState } from '../../messages/index.ts';
 import { type Advert, readAdvert } from '../../nostr/advert.ts';
 import type { Membership, SessionFacts, WalletState } from '../state.ts';
 
@@ -23,6 +23,8 @@ export interface Companion {
   /** x-only; null before somebody paired. There is never a second one. */
   owner: string | null;
   policy: CompanionPolicy | null;
+  /** The owner's signature on it. */
+  sig: string | null;
   /** Envelopes of the owner that wait for what an aggregator says, by what they asked. */
   orders: Map<string, string>;
   /** Why a cohort could not be joined. */
@@ -44,7 +46,8 @@ export interface Owner {
   companion: string;
   pairing: string;
   relays: string[];
-  phase: 'asked' | 'paired' | 'ended';
+  /** revoked: it signs nothing any more, and is heard all the same, for what it signed before. */
+  phase: 'asked' | 'paired' | 'revoked' | 'ended';
   /** Why it ended. */
   reason: string | null;
   /** The last one that was signed; the companion may not have it yet. */
@@ -56,6 +59,20 @@ export interface Owner {
   refusal: { slot: string; code: string; text: string } | null;
   /** Own transport keys, by cohort, for the seats of a companion that is lost. */
   heirs: Map<string, string>;
+  /** Set for an owner that was put back from its words; null for one that paired itself. */
+  restored: RestoredOwner | null;
+}
+
+/** The cohort key's word that the seat may go over to this transport key. */
+export type Heir = NonNullable<CompanionState['cohorts'][number]['heir']>;
+
+export interface RestoredOwner {
+  /** Since when (Unix seconds). */
+  at: number;
+  /** What the record had of seats that could be taken over, by cohort. */
+  heirs: Record<string, Heir>;
+  /** Null before the companion has shown what it keeps. */
+  kept: CompanionKept['dids'] | null;
 }
 
 export type CompanionEvent =
@@ -82,7 +99,18 @@ export type CompanionEvent =
   | { type: 'companion_told'; told: CompanionState }
   | { type: 'companion_refused'; slot: string; code: string; text: string }
   | { type: 'companion_heir_kept'; cohort: string; transport_key: string }
-  | { type: 'companion_ended'; reason: string }
+  | { type: 'companion_ended'; reason: string; revoked?: true }
+  /** An owner was put back from its words. */
+  | {
+      type: 'companion_restored';
+      key: string;
+      companion: string;
+      pairing: string;
+      relays: string[];
+      heirs: Record<string, Heir>;
+    }
+  /** The companion showed a policy that this wallet had signed, and what it keeps of it. */
+  | { type: 'companion_kept'; policy: CompanionPolicy; dids: CompanionKept['dids'] }
   /** The seat of a lost companion is the owner's, without its key: it fetches proofs, and signs nothing. */
   | { type: 'companion_inherited'; cohort: string; relays: string[] };
 
@@ -95,8 +123,18 @@ export const asCompanion = ({ companionship }: WalletState): Companion | null =>
   companionship?.role === 'companion' ? companionship : null;
 
 /** The companion of this wallet, unless it has none, or none any more. */
-export const asOwner = ({ companionship }: WalletState): Owner | null =>
+export const asOwner = (state: WalletState): Owner | null => {
+  const owner = asHearing(state);
+  return owner?.phase === 'revoked' ? null : owner;
+};
+
+/** The companion of this wallet that can be asked for what it signed: also one that was revoked since. */
+export const asHearing = ({ companionship }: WalletState): Owner | null =>
   companionship?.role === 'owner' && companionship.phase !== 'ended' ? companionship : null;
+
+/** What the owner holds of the seat of a cohort, should the companion be lost; undefined where it holds nothing. */
+export const heirOf = ({ told, restored }: Owner, cohort: string): Heir | undefined =>
+  told?.cohorts.find(view => view.cohort === cohort)?.heir ?? restored?.heirs[cohort];
 
 /** The adverts of a policy; what is none is left out. */
 export const advertsOf = ({ adverts }: Pick<CompanionPolicy, 'adverts'>): Advert[] =>
@@ -136,6 +174,18 @@ export function policyBarsSession(
   return null;
 }
 
+const newOwner = {
+  role: 'owner' as const,
+  phase: 'asked' as const,
+  reason: null,
+  policy: null,
+  told: null,
+  heard_at: null,
+  refusal: null,
+  heirs: new Map<string, string>(),
+  restored: null,
+};
+
 /** The next state of a companion and of its owner. */
 export function evolveCompanionship(state: WalletState, event: CompanionEvent & { at: number }): WalletState {
   switch (event.type) {
@@ -148,6 +198,7 @@ export function evolveCompanionship(state: WalletState, event: CompanionEvent & 
           ...opened,
           owner: null,
           policy: null,
+          sig: null,
           orders: new Map(),
           failed: new Map(),
           released: new Map(),
@@ -158,20 +209,13 @@ export function evolveCompanionship(state: WalletState, event: CompanionEvent & 
     }
     case 'companion_asked': {
       const { type: _, at: __, ...asked } = event;
-      return {
-        ...state,
-        companionship: {
-          role: 'owner',
-          ...asked,
-          phase: 'asked',
-          reason: null,
-          policy: null,
-          told: null,
-          heard_at: null,
-          refusal: null,
-          heirs: new Map(),
-        },
-      };
+      return { ...state, companionship: { ...newOwner, ...asked } };
+    }
+    case 'companion_restored': {
+      const { type: _, at, heirs: words, ...asked } = event;
+      const heirs = new Map(Object.entries(words).map(([cohort, heir]) => [cohort, heir.transport_key]));
+      const restored = { at, heirs: words, kept: null };
+      return { ...state, companionship: { ...newOwner, ...asked, heirs, restored } };
     }
     case 'companion_inherited': {
       const { companion: _, phase, ...seat } = state.cohorts.get(event.cohort)!;
@@ -201,7 +245,7 @@ function evolveCompanion(companion: Companion, event: CompanionEvent & { at: num
       return { ...companion, owner: event.owner };
     case 'companion_policy_taken':
       // What could not be joined under the last policy is tried again under this one.
-      return { ...companion, policy: event.policy, failed: new Map() };
+      return { ...companion, policy: event.policy, sig: event.sig, failed: new Map() };
     case 'companion_ordered':
       return { ...companion, orders: new Map([...orders, [event.order, event.envelope_id]]) };
     case 'companion_join_failed':
@@ -244,7 +288,11 @@ function evolveOwner(owner: Owner, event: CompanionEvent & { at: number }): Owne
     case 'companion_heir_kept':
       return { ...owner, heirs: new Map([...owner.heirs, [event.cohort, event.transport_key]]) };
     case 'companion_ended':
-      return { ...owner, phase: 'ended', reason: event.reason };
+      return { ...owner, phase: event.revoked ? 'revoked' : 'ended', reason: event.reason };
+    case 'companion_kept': {
+      const restored = owner.restored && { ...owner.restored, kept: event.dids };
+      return { ...owner, policy: event.policy, phase: owner.phase === 'asked' ? 'paired' : owner.phase, restored };
+    }
     default:
       throw new Error(`${event.type} in the owner of a companion`);
   }

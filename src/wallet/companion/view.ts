@@ -3,6 +3,7 @@ import { beaconOf, type WalletState } from '../core.ts';
 import type { CompanionPolicyView, CompanionView } from './api.ts';
 import { advertsOf } from './pair.ts';
 import { isTold } from './replies.ts';
+import { isUnproven } from './restoring.ts';
 
 /** A policy, with the ids of its cohorts instead of their adverts. */
 export const policyView = ({
@@ -48,12 +49,14 @@ export function viewOf(state: WalletState): CompanionView | null {
         role: 'owner',
         companion,
         owner: key,
-        phase,
+        phase: phase === 'revoked' ? 'ended' : phase,
         reason,
         heard_at,
         policy: policy && policyView(policy),
         policy_in_force: told?.policy_version ?? 0,
-        text: told?.text ?? null,
+        text: isUnproven(companionship)
+          ? 'has not answered since this wallet was put back: until then nothing is signed for the DIDs that were'
+          : (told?.text ?? null),
         not_joined: (told?.cohorts ?? []).flatMap(({ cohort, phase: at, text }) =>
           at === 'joining' || at === 'ended' ? [{ cohort, text: text ?? 'not joined yet' }] : [],
         ),

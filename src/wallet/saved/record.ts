@@ -5,7 +5,8 @@ import { sha256, toHex, utf8 } from '../../crypto/index.ts';
 import { jcs, makeSidecar } from '../../did/index.ts';
 import { smtProof } from '../../messages/index.ts';
 import type { SmtProof } from '../../smt/index.ts';
-import { type Recovery, type RecoveryCohort, readRecovery, recoveryOf } from '../recovery.ts';
+import type { Heir } from '../companion/pair.ts';
+import { type Recovery, type RecoveryCohort, type RecoveryCompanion, readRecovery, recoveryOf } from '../recovery.ts';
 import { provenBeaconOf, type WalletState } from '../state.ts';
 
 /**
@@ -15,7 +16,10 @@ import { provenBeaconOf, type WalletState } from '../state.ts';
 export type SavedItem =
   | { t: 'did'; did: string; name: string | null; public_key: string; genesis: object | null }
   | { t: 'update'; did: string; update: object }
-  | ({ t: 'cohort' } & Omit<RecoveryCohort, 'dids'>)
+  | ({ t: 'cohort' } & Omit<RecoveryCohort, 'dids' | 'companion'>)
+  /** The companion that is the member of a cohort, and the word of its key about who takes its seat over, once given. */
+  | ({ t: 'companion'; at: string } & Omit<RecoveryCompanion, 'heir'>)
+  | ({ t: 'heir'; at: string } & Heir)
   /** A DID that is registered in a cohort, which its beacon address names. */
   | { t: 'seat'; at: string; did: string }
   | { t: 'proof'; at: string; signal_bytes: string; did: string; proof: SmtProof }
@@ -56,6 +60,8 @@ const itemSchema = z.discriminatedUnion('t', [
     participant_pubkeys: z.array(text),
   }),
   z.strictObject({ t: z.literal('seat'), at: text, did: text }),
+  z.strictObject({ t: z.literal('companion'), at: text, companion: hash32, pairing: hash32, relays: z.array(text) }),
+  z.strictObject({ t: z.literal('heir'), at: text, transport_key: hash32, counter: z.int().min(1), sig: text }),
   z.strictObject({ t: z.literal('proof'), at: text, signal_bytes: hash32, did: text, proof: smtProof }),
   z.strictObject({ t: z.literal('map'), at: text, signal_bytes: hash32, map: z.record(text, text) }),
 ]);
@@ -75,9 +81,14 @@ export function itemsOf(state: WalletState, network: Network): SavedItem[] {
     items.push({ t: 'did', did, name, public_key, genesis: genesisDocument ?? null });
     for (const update of updates) items.push({ t: 'update', did, update });
   }
-  for (const { dids: seats, ...cohort } of cohorts) {
+  for (const { dids: seats, companion, ...cohort } of cohorts) {
+    const at = cohort.beacon_address;
     items.push({ t: 'cohort', ...cohort });
-    for (const did of seats) items.push({ t: 'seat', at: cohort.beacon_address, did });
+    for (const did of seats) items.push({ t: 'seat', at, did });
+    if (!companion) continue;
+    const { heir, ...known } = companion;
+    items.push({ t: 'companion', at, ...known });
+    if (heir) items.push({ t: 'heir', at, ...heir });
   }
   for (const membership of state.cohorts.values()) {
     const beacon = provenBeaconOf(membership);
@@ -123,11 +134,27 @@ export function recordOf(
   const cohorts = items.flatMap(item => {
     if (item.t !== 'cohort') return [];
     const { t: _, ...cohort } = item;
-    return [{ ...cohort, dids: seats.get(cohort.beacon_address) ?? [] }];
+    const companion = companionIn(items, cohort.beacon_address);
+    return [
+      { ...cohort, dids: seats.get(cohort.beacon_address) ?? [], ...(companion === undefined ? {} : { companion }) },
+    ];
   });
   const read = readRecovery({ v: 1, network, made_at, cohorts, dids });
   if (!read.ok) return read;
   return { ok: true, record: { recovery: read.recovery, evidence: evidenceIn(items) } };
+}
+
+function companionIn(items: readonly SavedItem[], address: string): RecoveryCompanion | undefined {
+  let found: RecoveryCompanion | undefined;
+  for (const item of items)
+    if (item.t === 'companion' && item.at === address) {
+      const { t: _, at: __, ...companion } = item;
+      found = companion;
+    }
+  const heir = items.find(item => item.t === 'heir' && item.at === address);
+  if (!found || heir?.t !== 'heir') return found;
+  const { t: _, at: __, ...word } = heir;
+  return { ...found, heir: word };
 }
 
 function grouped<T>(items: readonly SavedItem[], pick: (item: SavedItem) => [string, T] | null): Map<string, T[]> {

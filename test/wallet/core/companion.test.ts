@@ -17,9 +17,10 @@ import {
   paired,
   pairProof,
   signPolicy,
+  standing,
   unpaired,
 } from '../../protocol/pairing.ts';
-import { deliver, fund, mine, newOwned, type Owned, register, submit } from '../../protocol/scene.ts';
+import { deliver, fund, mine, newOwned, register, submit } from '../../protocol/scene.ts';
 import { newWallet, sealed, sentOf, typesOf, updateState } from './wallet.ts';
 
 const pairing = xOnly(ONE_TIME);
@@ -32,18 +33,6 @@ function letter(
   { from = OWNER, to = xOnly(COMPANION), cohort = pairing }: { from?: Uint8Array; to?: string; cohort?: string } = {},
 ): Envelope {
   return sealed({ secret: from }, { message, to, cohort, seq: 1_000, created_at: scene.world.now });
-}
-
-/** Paired, funded, and one DID of the owner registered. */
-async function standing(name: string): Promise<Paired & { one: Owned; cohort: string }> {
-  const pair = await paired(name);
-  const { scene, owner } = pair;
-  const { cohort } = scene;
-  const one = newOwned(scene, owner, 'one');
-  issue(owner, { dids: [one.did] });
-  deliver(scene);
-  register(scene, owner, one);
-  return { ...pair, one, cohort };
 }
 
 const fundOf = ({ scene }: Paired): void => fund({ ...scene, wallets: scene.wallets });
@@ -208,13 +197,37 @@ describe('the policy', () => {
     deliver(scene);
     expect(openSessions(companion.beacon(cohort))).toEqual([]);
     expect(updateState(owner, one.did)).toEqual(['replaced']);
-    expect(owner.state.companionship).toMatchObject({ phase: 'ended', reason: 'revoked' });
+    expect(owner.state.companionship).toMatchObject({ phase: 'revoked', reason: 'revoked' });
     const before = asCompanion(companion.state)!.policy!;
     const policy = { ...before, version: before.version + 1, revoked: false };
     const outcome = companion.receive(
       letter(pair, { type: 'companion_policy', body: { policy, sig: signPolicy(policy) } }),
     );
     expect(sentOf(outcome, 'rejection')).toMatchObject([{ code: 'wrong_phase' }]);
+  });
+});
+
+describe('a companion that is revoked', () => {
+  test('still says what it signed before, and its owner, who had not heard of it, has the proof', async () => {
+    const pair = await standing('revoked-unheard');
+    const { scene, owner, companion, one, cohort } = pair;
+    fundOf(pair);
+    await submit(scene, owner, one);
+    deliver(scene, isDrawn('companion_signed'));
+    // What the relays forgot.
+    companion.mail = [];
+    issue(owner, { revoked: true });
+    deliver(scene);
+    expect(owner.state.companionship).toMatchObject({ phase: 'revoked' });
+    expect(asOwner(owner.state)).toBeNull();
+    expect(owner.beacon(cohort).sessions.size).toBe(1);
+    mine(scene, 6);
+    expect(updateState(owner, one.did)).toEqual(['final']);
+    // Its owner is free to take another.
+    const key = owner.hold(draw('another channel'));
+    const next = { key, companion: xOnly(STRANGER), pairing: xOnly(draw('another pairing')), relays: [] };
+    const asked = { ...next, type: 'companion_pair' as const, network: 'regtest' as const, proof: '00'.repeat(64) };
+    expect(owner.feed(asked).refused).toBeNull();
   });
 });
 

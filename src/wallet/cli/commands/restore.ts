@@ -80,7 +80,7 @@ function requestOf(invocation: Invocation): RestoreRequest {
   };
 }
 
-function report({ dids, cohorts, can, cannot, saved }: Restored): string[] {
+function report({ dids, cohorts, can, cannot, saved, companion }: Restored): string[] {
   const said = dids.map(({ did, version, deactivated, missing_proofs, text }) => {
     const state = version === null ? safeText(text ?? '') : `version ${version}${deactivated ? ', deactivated' : ''}`;
     return `${did}: ${state}${missing_proofs > 0 ? `, ${plural(missing_proofs, 'proof')} missing` : ''}`;
@@ -91,6 +91,7 @@ function report({ dids, cohorts, can, cannot, saved }: Restored): string[] {
     ...cohorts.map(
       ({ advert_id, beacon_address }) => `cohort ${safeText(advert_id)}, ${beacon_address}: for its proofs`,
     ),
+    ...(companion ? companionLines(companion) : []),
     '',
     'This wallet can',
     ...can.map(line => `  ${line}`),
@@ -98,6 +99,14 @@ function report({ dids, cohorts, can, cannot, saved }: Restored): string[] {
     ...cannot.map(line => `  ${line}`),
   ];
 }
+
+const companionLines = ({ companion, answered }: NonNullable<Restored['companion']>): string[] =>
+  answered
+    ? [`the companion ${companion} has answered: it holds the keys of its cohorts, and goes on signing`]
+    : [
+        `the companion ${companion} has not answered: start it, and keep \`btcr2-wallet run\` going here; until then nothing is`,
+        'signed for these DIDs, since it may hold updates that are not known here. Is it lost: companion revoke --lost',
+      ];
 
 /** The newest of what relays show is all that can be known: a later one may be on a relay that was not asked. */
 function savedLines({ counter, made_at, follows, relays }: NonNullable<Restored['saved']>): string[] {
