@@ -6,8 +6,10 @@ import type { Config } from '../../src/config.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import type { Log } from '../../src/nostr/index.ts';
 import type { AdvertTerms } from '../../src/operator/api.ts';
+import { newKeyFile, openKeyFile } from '../../src/shell/keystore.ts';
 import type { Regtest } from '../../src/testing/regtest.ts';
 import { openWallet, type Wallet, type WalletOptions } from '../../src/wallet/client.ts';
+import { deriveSecret, rootOfMnemonic } from '../../src/wallet/seed.ts';
 import { PLAIN_FORM } from '../terms.ts';
 
 export const terms: AdvertTerms = {
@@ -93,6 +95,20 @@ export async function startWallet(
   });
   wallet.start();
   return wallet;
+}
+
+/** Drawn bytes, as the programs draw them. */
+export const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
+
+/** The folder of a wallet whose keys come from these words, and that has none yet; `count` of each kind are put back. */
+export function seedHome(dir: string, name: string, words: string, count = 0): void {
+  const folder = join(dir, name);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, 'keys.json');
+  writeFileSync(path, newKeyFile({ root: rootOfMnemonic(words, 'regtest'), random }), { mode: 0o600 });
+  if (count === 0) return;
+  const keys = openKeyFile(path, random, () => 0, { derive: deriveSecret });
+  for (const kind of ['did', 'transport', 'nonces'] as const) keys.restore(kind, count);
 }
 
 export async function until<T>(

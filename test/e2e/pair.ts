@@ -30,3 +30,21 @@ export async function openPair(
   await wallet.register({ did, cohort });
   return { cohort, advert, address, bob, did };
 }
+
+/** A member of two halves and a plain one, in a cohort of two that stands. Nothing is funded, no DID is made. */
+export async function openHalves(
+  aggregator: Daemon,
+  { owner, companion, other }: { owner: Wallet; companion: Wallet; other: Wallet },
+): Promise<{ cohort: string; address: string; link: string }> {
+  const { link } = await companion.companionOpen();
+  await owner.companionPair({ link });
+  await owner.companionPolicy({ feeCapSats: 2_000 });
+  const { cohort } = await aggregator.api.advertCreate({ cohort_size: { min: 2, max: 2 } });
+  const { advert } = await until('the advert', async () =>
+    (await owner.discover({ seconds: 1 })).find(view => view.advert.cohort === cohort),
+  );
+  await owner.companionJoin({ advert });
+  await other.join({ advert });
+  const { beacon_address: address } = await owner.ready(cohort);
+  return { cohort, address, link };
+}

@@ -1,18 +1,18 @@
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newKeyFile } from '../../src/shell/keystore.ts';
 import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
-import { newMnemonic, rootOfMnemonic } from '../../src/wallet/seed.ts';
+import { newMnemonic } from '../../src/wallet/seed.ts';
 import {
   announced,
   closed,
   deposit,
   gather,
   newDid,
+  random,
   removeDir,
+  seedHome,
   settled,
   startAggregator,
   startWallet,
@@ -34,16 +34,6 @@ afterAll(async () => {
   removeDir(dir);
 });
 
-const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
-
-/** The folder of a wallet whose keys come from these words, and that has none yet. */
-function home(name: string, words: string): void {
-  const folder = join(dir, name);
-  mkdirSync(folder, { mode: 0o700 });
-  const text = newKeyFile({ root: rootOfMnemonic(words, 'regtest'), random });
-  writeFileSync(join(folder, 'keys.json'), text, { mode: 0o600 });
-}
-
 test('a member of a blinded cohort loses all but its words, and the aggregator is gone: every DID resolves', {
   timeout: 300_000,
 }, async () => {
@@ -54,7 +44,7 @@ test('a member of a blinded cohort loses all but its words, and the aggregator i
     frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 },
   });
   const words = newMnemonic(random);
-  home('alexis', words);
+  seedHome(dir, 'alexis', words);
   const [alexis, satoshi] = await Promise.all([
     startWallet(world, 'alexis', { stateOnRelays: true }),
     startWallet(world, 'satoshi'),
@@ -86,7 +76,7 @@ test('a member of a blinded cohort loses all but its words, and the aggregator i
   rmSync(join(dir, 'alexis'), { recursive: true });
   await Promise.all([aggregator.stop(), satoshi.stop()]);
 
-  home('restored', words);
+  seedHome(dir, 'restored', words);
   const restored = await startWallet(world, 'restored', { stateOnRelays: true });
   const done = await restored.restore({ fromRelays: true });
   const whole = { version: '2', deactivated: false, missing_proofs: 0, text: null };

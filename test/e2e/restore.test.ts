@@ -1,27 +1,24 @@
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { newKeyFile, openKeyFile } from '../../src/shell/keystore.ts';
 import type { Recovery } from '../../src/wallet/api.ts';
-import { deriveSecret, newMnemonic, rootOfMnemonic } from '../../src/wallet/seed.ts';
-import { announced, closed, deposit, gather, newDid, settled, startAggregator, startWallet } from './harness.ts';
+import { newMnemonic } from '../../src/wallet/seed.ts';
+import {
+  announced,
+  closed,
+  deposit,
+  gather,
+  newDid,
+  random,
+  seedHome,
+  settled,
+  startAggregator,
+  startWallet,
+} from './harness.ts';
 import { addService } from './raw-did.ts';
 import { stage } from './stage.ts';
 
 const at = stage();
-
-const random = (length: number): Uint8Array => Uint8Array.from(randomBytes(length));
-
-/** The folder of a wallet whose keys come from these words; `count` of each kind are put back. */
-function home(name: string, words: string, count = 0): void {
-  const folder = join(at.dir, name);
-  mkdirSync(folder, { mode: 0o700 });
-  const path = join(folder, 'keys.json');
-  writeFileSync(path, newKeyFile({ root: rootOfMnemonic(words, 'regtest'), random }), { mode: 0o600 });
-  const keys = openKeyFile(path, random, () => 0, { derive: deriveSecret });
-  if (count > 0) for (const kind of ['did', 'transport', 'nonces'] as const) keys.restore(kind, count);
-}
 
 test('a member of a blinded cohort loses everything but its words and its recovery file', {
   timeout: 300_000,
@@ -33,7 +30,7 @@ test('a member of a blinded cohort loses everything but its words and its recove
     frequency: { interval: 3_600, min_interval: 0, pending_updates: 1_000 },
   });
   const words = newMnemonic(random);
-  home('alexis', words);
+  seedHome(at.dir, 'alexis', words);
   const [alexis, satoshi] = await Promise.all([startWallet(world, 'alexis'), startWallet(world, 'satoshi')]);
   const { cohort, address } = await gather(aggregator, [alexis, satoshi]);
   const [one, two] = [await newDid(alexis, cohort), await newDid(alexis, cohort)];
@@ -61,7 +58,7 @@ test('a member of a blinded cohort loses everything but its words and its recove
     expect(JSON.stringify(file)).not.toContain(secret);
   rmSync(join(at.dir, 'alexis'), { recursive: true });
 
-  home('restored', words, 20);
+  seedHome(at.dir, 'restored', words, 20);
   const restored = await startWallet(world, 'restored');
   const done = await restored.restore({ recovery: file });
   expect(done.dids).toEqual([
@@ -86,7 +83,7 @@ test('a member of a blinded cohort loses everything but its words and its recove
   expect((await satoshi.resolve({ did: one, sidecar: restored.sidecar(one) })).document).toEqual(document);
 
   // A file from before the last update names the DID that it fails, and brings the others back.
-  home('stale', words, 20);
+  seedHome(at.dir, 'stale', words, 20);
   const behind = await startWallet(world, 'stale');
   const report = await behind.restore({ recovery: stale });
   expect(report.dids.map(({ did, version }) => [did, version])).toEqual([
@@ -123,7 +120,7 @@ test('k identifiers come back from the words alone, by index or by what the chai
 }, async () => {
   const world = at.world;
   const words = newMnemonic(random);
-  home('keys', words);
+  seedHome(at.dir, 'keys', words);
   const wallet = await startWallet(world, 'keys');
   const dids: string[] = [];
   for (let i = 0; i < 3; i++) dids.push((await wallet.createDid({ kind: 'k' })).did);
@@ -132,7 +129,7 @@ test('k identifiers come back from the words alone, by index or by what the chai
   await at.node.mine(1);
   await wallet.stop();
 
-  home('keys-again', words);
+  seedHome(at.dir, 'keys-again', words);
   const again = await startWallet(world, 'keys-again');
   expect((await again.restore({ index: 0, name: 'first' })).dids).toMatchObject([{ did: dids[0], version: '1' }]);
   expect((await again.restore({ did: dids[1]! })).dids).toMatchObject([{ did: dids[1], version: '1' }]);
@@ -143,7 +140,7 @@ test('k identifiers come back from the words alone, by index or by what the chai
   expect(dids).not.toContain(did);
   await again.stop();
 
-  home('stranger', newMnemonic(random));
+  seedHome(at.dir, 'stranger', newMnemonic(random));
   const stranger = await startWallet(world, 'stranger');
   await expect(stranger.restore({ did: dids[0]! })).rejects.toThrow(/no key of this seed/);
   await expect(stranger.restore({ recovery: { v: 1 } })).rejects.toThrow(/not a recovery file: network/);
