@@ -1,52 +1,29 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import type { Daemon } from '../../src/daemon.ts';
-import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
-import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Recovery } from '../../src/wallet/api.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
 import { newMnemonic } from '../../src/wallet/seed.ts';
-import {
-  closed,
-  deposit,
-  newDid,
-  random,
-  removeDir,
-  seedHome,
-  startAggregator,
-  startWallet,
-  tempDir,
-  until,
-} from './harness.ts';
+import { closed, deposit, newDid, random, seedHome, startAggregator, startWallet, until } from './harness.ts';
 import { openHalves } from './pair.ts';
 import { addService } from './raw-did.ts';
+import { stage } from './stage.ts';
 
 const WAIT_MS = 90_000;
-const dir = tempDir();
-let node: Regtest;
-let relay: TestRelay;
+const at = stage();
 let aggregator: Daemon;
 let wallets: Wallet[] = [];
 
-beforeAll(async () => {
-  node = await startRegtest();
-}, 180_000);
 afterEach(async () => {
   await Promise.all(wallets.map(wallet => wallet.stop()));
   await aggregator?.stop();
-  await relay?.stop();
-});
-afterAll(async () => {
-  await node?.stop();
-  removeDir(dir);
 });
 
 test('an owner loses its disk while its companion signs: words and an old file bring back what only the companion had, and it goes on', {
   timeout: 300_000,
 }, async () => {
-  relay = await startTestRelay();
-  const world = { dir, node, relays: [relay.url] };
+  const { dir, node, world } = at;
   aggregator = await startAggregator(world, { latency: { cohort_set: 60, presence: 20, nonce: 20, signature: 20 } });
   const words = newMnemonic(random);
   seedHome(dir, 'owner', words);
