@@ -28,9 +28,20 @@ import { signalSource } from '../../src/shell/source.ts';
 import { type EsploraFacade, startEsplora } from '../../src/testing/esplora.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
 import { cli } from '../wallet/cli/harness.ts';
-import { announced, closed, deposit, gather, newDid, settled, startAggregator, startWallet, until } from './harness.ts';
+import {
+  announced,
+  closed,
+  deposit,
+  gather,
+  newDid,
+  random,
+  settled,
+  startAggregator,
+  startWallet,
+  until,
+} from './harness.ts';
 import { addService } from './raw-did.ts';
-import { random, stolenKeys } from './raw-member.ts';
+import { stolenKeys } from './raw-member.ts';
 import { stage } from './stage.ts';
 
 /** What each DID of the story has to resolve to in the end, in one cohort or in both. */

@@ -3,8 +3,8 @@ import type { Scheme } from '../../src/messages/index.ts';
 import { type NostrEvent, unwrapBy, wrapBy } from '../../src/nostr/index.ts';
 import { startTestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
-import { removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
-import { advertOf, openRawMember, publicKeyOf, random, randomSecret } from './raw-member.ts';
+import { random, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import { advertOf, openRawMember, publicKeyOf, randomSecret } from './raw-member.ts';
 import { stage } from './stage.ts';
 
 const at = stage();

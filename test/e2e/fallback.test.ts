@@ -9,9 +9,20 @@ import { type Regtest, startRegtest } from '../../src/testing/regtest.ts';
 import { startTestRelay, type TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
 import type { WalletEvent } from '../../src/wallet/core.ts';
-import { closed, deposit, gather, newDid, removeDir, startAggregator, startWallet, tempDir, until } from './harness.ts';
+import {
+  closed,
+  deposit,
+  gather,
+  newDid,
+  random,
+  removeDir,
+  startAggregator,
+  startWallet,
+  tempDir,
+  until,
+} from './harness.ts';
 import { addService } from './raw-did.ts';
-import { advertOf, random } from './raw-member.ts';
+import { advertOf } from './raw-member.ts';
 
 const WAIT_MS = 90_000;
 const DELAY = 144;

@@ -7,18 +7,9 @@ import type { Daemon } from '../../src/daemon.ts';
 import { type Body, type EnvelopeDraft, sessionId, signEnvelope } from '../../src/messages/index.ts';
 import { wrapMessage } from '../../src/nostr/index.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
-import { startAggregator, startWallet, until } from './harness.ts';
+import { random, startAggregator, startWallet, until } from './harness.ts';
 import { addService, rawGenesisDid, rawUpdate } from './raw-did.ts';
-import {
-  advertise,
-  formCohort,
-  joinNonce,
-  musig,
-  publicKeyOf,
-  type RawMember,
-  random,
-  stolenKeys,
-} from './raw-member.ts';
+import { advertise, formCohort, joinNonce, musig, publicKeyOf, type RawMember, stolenKeys } from './raw-member.ts';
 import { type Stage, stage } from './stage.ts';
 
 let aggregator: Daemon;

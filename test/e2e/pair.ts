@@ -3,6 +3,7 @@ import type { Advert } from '../../src/nostr/advert.ts';
 import type { AdvertTerms } from '../../src/operator/api.ts';
 import type { TestRelay } from '../../src/testing/relay.ts';
 import type { Wallet } from '../../src/wallet/client.ts';
+import { until } from './harness.ts';
 import { adverted, formCohort, openRawMember, type RawMember } from './raw-member.ts';
 
 /** A cohort of a real wallet and of a raw member that can be held at any point of the protocol. */

@@ -16,7 +16,8 @@ import {
   type SignedUpdate,
   signUpdate,
 } from '../../src/did/index.ts';
-import { random, randomSecret } from './raw-member.ts';
+import { random } from './harness.ts';
+import { randomSecret } from './raw-member.ts';
 
 /** An identifier with its key, its first document, and what a resolver needs of it at first. */
 export interface RawDid {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -30,10 +29,9 @@ import {
 import { nodeSocket } from '../../src/nostr/websocket-node.ts';
 import type { AdvertTerms } from '../../src/operator/api.ts';
 import type { TestRelay } from '../../src/testing/relay.ts';
-import { log, until } from './harness.ts';
+import { log, random, until } from './harness.ts';
 import type { RawDid } from './raw-did.ts';
 
-export const random = (length: number): Bytes => Uint8Array.from(randomBytes(length));
 export const randomSecret = (): Bytes => {
   for (;;) {
     const secret = random(32);
