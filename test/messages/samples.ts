@@ -147,7 +147,6 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
   companion_withdraw: { did, announcement: hash('update') },
   companion_sync: {
     sessions: [{ cohort: hash('cohort'), session_ids: [session_id], heir_key: hash('heir') }],
-    kept: true,
   },
   companion_state: {
     policy_version: 1,
