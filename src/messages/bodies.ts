@@ -10,6 +10,7 @@ import {
   companionSync,
   companionWithdraw,
 } from './companion.ts';
+import { companionEnd } from './companion-end.ts';
 import { companionKept } from './companion-kept.ts';
 import { didRegistration } from './did-registration.ts';
 import { didUpdate } from './did-update.ts';
@@ -67,6 +68,7 @@ export const BODIES = {
   companion_state: companionState, // C
   companion_signed: companionSigned, // C
   companion_kept: companionKept, // C
+  companion_end: companionEnd, // O
 } as const;
 
 export type MessageType = keyof typeof BODIES;

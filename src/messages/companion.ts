@@ -15,6 +15,7 @@ import {
   txid,
   xOnlyKey,
 } from './fields.ts';
+import { cohortStatus } from './succession.ts';
 
 /** What a companion may do, in its owner's words. Each version takes the place of the one before. */
 export const companionPolicy = z.strictObject({
@@ -89,6 +90,8 @@ export const companionState = z.strictObject({
         beacon: memberBeacon.nullable(),
         /** A `rebind` to the owner's key, to be used should the companion be lost. */
         heir: z.strictObject({ transport_key: xOnlyKey, counter: z.int().min(1), sig: schnorrSignature }).optional(),
+        /** What the aggregator last said of members that go, and of the cohort's end. */
+        status: cohortStatus.optional(),
       }),
     )
     .max(100),

@@ -11,6 +11,7 @@ export type {
   CompanionSync,
   CompanionWithdraw,
 } from './companion.ts';
+export type { CompanionEnd } from './companion-end.ts';
 export type { CompanionKept } from './companion-kept.ts';
 export type { DidRegistration } from './did-registration.ts';
 export type { DidUpdate } from './did-update.ts';

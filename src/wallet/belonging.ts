@@ -6,6 +6,7 @@ import type { KeyStore } from '../shell/keystore.ts';
 import type { Actor } from './actor.ts';
 import { type DidSigner, type WalletApi, WalletError } from './api.ts';
 import type { Asking } from './asking.ts';
+import type { Companioning } from './companion/companioning.ts';
 import type { Connecting } from './connecting.ts';
 import { FALLBACK_REFUSED } from './joining.ts';
 import { askRebind, rebindOutcome } from './rebinding.ts';
@@ -20,6 +21,8 @@ export interface BelongingParts {
   connecting: Connecting;
   /** Own DIDs whose document on the chain lists the beacon of a cohort. */
   listingOf: (cohort: string) => Promise<string[]>;
+  /** Says to the companion, where it is the member, what is done about the end of its cohort. */
+  endByCompanion: Companioning['end'];
 }
 
 /** A listed key's word for a new transport key: its x-only form, and BIP-340 over the statement. */
@@ -109,7 +112,8 @@ export function createBelonging(parts: BelongingParts): Belonging {
       return { beacon_address, participant_pubkeys };
     },
     async release({ cohort, to }) {
-      refusedBy(await actor.feed({ type: 'agree_release', cohort, to }));
+      if (actor.state().cohorts.get(cohort)?.companion) await parts.endByCompanion({ cohort, release: to });
+      else refusedBy(await actor.feed({ type: 'agree_release', cohort, to }));
     },
     async rebind(cohort) {
       const member = actor.state().cohorts.get(cohort);

@@ -1,4 +1,3 @@
-import { isAddress } from '../bitcoin/index.ts';
 import { toHex } from '../crypto/index.ts';
 import { announcementOf, beaconAddresses } from '../did/index.ts';
 import type { Envelope } from '../messages/index.ts';
@@ -7,6 +6,7 @@ import { blindEffect, unblindEnvelope } from './blind.ts';
 import { isCommitted } from './check.ts';
 import { barredByOwner } from './companion/barred.ts';
 import { type CompanionInput, decideCompanionship, withNews } from './companion/decide.ts';
+import { decideEnding, isEnding } from './companion/ending.ts';
 import { decideOrder } from './companion/orders.ts';
 import { decideTold, lockForCompanion } from './companion/owner.ts';
 import { asCompanion, peerOf } from './companion/pair.ts';
@@ -20,6 +20,7 @@ import { decideJoin, decideReady, decideSet, decideSetSigned } from './joining.t
 import { decideLook } from './look.ts';
 import { decideLeaves, decideOpportunity, sendUpdate } from './opportunity.ts';
 import { decideRebind, decideRebound } from './rebind.ts';
+import { agreeRelease } from './release.ts';
 import { restoreEvidence } from './restore-evidence.ts';
 import {
   decideAborted,
@@ -75,6 +76,7 @@ function decideOpen(state: WalletState, input: Input, env: Env): Decision {
     case 'companion_sync':
     case 'companion_lost':
     case 'companion_restore':
+    case 'companion_end':
     case 'companion_heir':
     case 'companion_heir_signed':
       return decideCompanionship(state, input);
@@ -213,15 +215,19 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
     case 'agree_release':
       return agreeRelease(membership, input.to);
     case 'look':
-      return decideLook(state, membership, beacon, env);
+      return lookAndEnd(state, membership, beacon, env);
   }
 }
 
-/** Only a person can agree to that: whoever could name the address alone could take the money. */
-function agreeRelease({ cohort, terms }: Membership, to: string | null): Decision {
-  if (to !== null && !isAddress(to, terms.btc_network))
-    return { refuse: `${to} is no address on ${terms.btc_network}` };
-  return { events: [{ type: 'release_agreed', cohort, to }], effects: [] };
+/** A look at the chain; for a companion whose owner has a key deleted also whether anything needs that still. */
+function lookAndEnd(state: WalletState, membership: Membership, beacon: MemberBeacon, env: Env): Decision {
+  const looked = decideLook(state, membership, beacon, env);
+  const companion = asCompanion(state);
+  if (!companion || !isEnding(companion, membership.cohort) || !('events' in looked)) return looked;
+  return first(state, looked, env, next => {
+    const member = next.cohorts.get(membership.cohort)!;
+    return decideEnding(next, member, beaconOf(member)!, env);
+  });
 }
 
 function register(

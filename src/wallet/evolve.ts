@@ -41,6 +41,7 @@ export function evolve(state: WalletState, event: Event): WalletState {
     case 'companion_inherited':
     case 'companion_restored':
     case 'companion_kept':
+    case 'companion_ending':
     case 'companion_ended':
       return evolveCompanionship(state, event);
     case 'did_created':

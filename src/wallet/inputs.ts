@@ -131,6 +131,8 @@ export type Input =
   | { type: 'companion_withdraw'; did: string; announcement: string }
   | { type: 'companion_sync' }
   | { type: 'companion_lost'; reason: string }
+  /** The owner agrees where the money of a companion's beacon goes, and gives its key up. */
+  | { type: 'companion_end'; cohort: string; release: string | null; delete_key: boolean; abandon: boolean }
   /** Its owner was put back from its words; `heirs` as its record had them. */
   | {
       type: 'companion_restore';

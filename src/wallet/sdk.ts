@@ -169,6 +169,7 @@ export function createWallet(parts: WalletParts): Wallet {
   const ownBeacon = createOwnBeacon({ network, chain, eye, keys, random, actor });
   const {
     allow,
+    end: endByCompanion,
     note,
     view: companionView,
     start: startPair,
@@ -215,8 +216,26 @@ export function createWallet(parts: WalletParts): Wallet {
       },
       query,
     );
-  const { listingOf, ...succeeding } = createSucceeding({ actor, keys, eye, asking, controlling, discover });
-  const belonging = createBelonging({ network, keys, random, now, actor, asking, connecting, listingOf });
+  const { listingOf, ...succeeding } = createSucceeding({
+    actor,
+    keys,
+    eye,
+    asking,
+    controlling,
+    discover,
+    endByCompanion,
+  });
+  const belonging = createBelonging({
+    network,
+    keys,
+    random,
+    now,
+    actor,
+    asking,
+    connecting,
+    listingOf,
+    endByCompanion,
+  });
   const { putKept, ...restoring } = createRestorer({
     network,
     chain,

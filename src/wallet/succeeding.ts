@@ -7,6 +7,7 @@ import type { Actor } from './actor.ts';
 import { type WalletApi, WalletError } from './api.ts';
 import type { Asking } from './asking.ts';
 import { beaconPatch } from './beacon-patch.ts';
+import type { Companioning } from './companion/companioning.ts';
 import type { Controlling } from './controlling.ts';
 import { beaconOf, concernedDids, type MemberBeacon, type Membership, provenBeaconOf, type WalletDid } from './core.ts';
 import { keyNeeded } from './succession.ts';
@@ -19,6 +20,8 @@ export interface SucceedingParts {
   asking: Asking;
   controlling: Controlling;
   discover: WalletApi['discover'];
+  /** Says to the companion, where it is the member, what is done about the end of its cohort. */
+  endByCompanion: Companioning['end'];
 }
 
 /** A own DID with the document that the chain shows. */
@@ -40,7 +43,7 @@ export function createSucceeding(parts: SucceedingParts): SuccessionApi & {
   /** Own DIDs whose document on the chain lists the beacon of a cohort. */
   listingOf(cohort: string): Promise<string[]>;
 } {
-  const { actor, keys, eye, discover } = parts;
+  const { actor, keys, eye, discover, endByCompanion } = parts;
   const { readyBeacon, refusedBy, didOf } = parts.asking;
   const { resolveOwn, register, update, announce } = parts.controlling;
 
@@ -160,10 +163,12 @@ export function createSucceeding(parts: SucceedingParts): SuccessionApi & {
       successor: null,
       advert: null,
       listing: [],
+      by_companion: first.companion !== undefined,
       ...more,
     });
     if (first.phase.name === 'retired')
       return at('done', 'nothing: the cohort key is deleted; proofs are kept, and fetched, for ever');
+    const byCompanion = first.companion !== undefined;
     await actor.lookAll();
     const { membership, beacon } = readyBeacon(cohort);
     const { status, leaving } = beacon;
@@ -202,11 +207,24 @@ export function createSucceeding(parts: SucceedingParts): SuccessionApi & {
 
     const target = next && beaconOf(next)?.beacon_address;
     if (target && beacon.release !== target) {
-      refusedBy(await actor.feed({ type: 'agree_release', cohort, to: target }));
+      if (byCompanion) await endByCompanion({ cohort, release: target });
+      else refusedBy(await actor.feed({ type: 'agree_release', cohort, to: target }));
       did.push(`agreed that the money goes to ${target}, the beacon of ${next.terms.id}`);
     }
     const chain = eye && (await eye.look(beacon.beacon_address));
     const needed = keyNeeded(actor.state(), membershipOf(cohort).membership, beacon, { listing, abandon, chain });
+    if (byCompanion && deleteKey) {
+      const release = target ?? beacon.release;
+      await endByCompanion({ cohort, release, deleteKey, abandon });
+      did.push('told the companion to delete the cohort key as soon as nothing needs it');
+      const isDone = provenBeaconOf(membershipOf(cohort).membership) && !beaconOf(membershipOf(cohort).membership);
+      const why = needed === null ? '' : `: ${needed}`;
+      return isDone
+        ? at('done', 'nothing; the companion has deleted the cohort key', { successor })
+        : at('delete_key', `the companion deletes the cohort key by itself, once nothing needs it${why}`, {
+            successor,
+          });
+    }
     if (needed !== null && deleteKey) throw new WalletError('refused', needed);
     if (needed !== null && !target && beacon.release === null && !isGone) {
       const claimed = status?.succession?.successor?.beacon_address;

@@ -46,6 +46,8 @@ export interface SuccessionProgress {
   advert: Advert | null;
   /** Own DIDs whose document on the chain still lists the beacon. */
   listing: string[];
+  /** The companion is the member: the successor is joined by it too, and it deletes its key by itself once it is told to. */
+  by_companion: boolean;
 }
 
 export interface ExitResult {

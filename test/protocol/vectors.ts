@@ -536,6 +536,9 @@ async function companions(): Promise<{ scene: Scene; json: Json }> {
   owner.feed({ type: 'companion_withdraw', did: one.did, announcement: toHex(announcementOf(second)) });
   owner.feed({ type: 'companion_sync' });
   deliver(scene);
+  const to = scriptToAddress(`5120${xOnly(draw('where the money of the companion goes'))}`, 'regtest')!;
+  owner.feed({ type: 'companion_end', cohort: scene.cohort, release: to, delete_key: false, abandon: false });
+  deliver(scene);
   // The owner is lost, and another wallet is made of its words.
   putBack(pair, owner, fileOf(owner.state), [one]);
   deliver(scene);

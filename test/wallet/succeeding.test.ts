@@ -5,7 +5,7 @@ import type { Actor } from '../../src/wallet/actor.ts';
 import { createAsking } from '../../src/wallet/asking.ts';
 import type { Controlling } from '../../src/wallet/controlling.ts';
 import type { Input, WalletState } from '../../src/wallet/core.ts';
-import { createSucceeding, forgetRetired } from '../../src/wallet/succeeding.ts';
+import { createSucceeding, forgetRetired, type SucceedingParts } from '../../src/wallet/succeeding.ts';
 import { lied } from './core/given.ts';
 import { newLiar } from './core/liar.ts';
 
@@ -31,6 +31,7 @@ function given(named: Partial<NonNullable<NonNullable<Body<'cohort_status'>['suc
   });
   const fed: Input[] = [];
   const deleted: string[] = [];
+  const ordered: Parameters<SucceedingParts['endByCompanion']>[0][] = [];
   let isHere = true;
   const keys = {
     create: () => '',
@@ -53,6 +54,7 @@ function given(named: Partial<NonNullable<NonNullable<Body<'cohort_status'>['suc
       eye: { look: async () => world.chain.view(liar.script) } as never,
       asking: createAsking({ actor, keys }),
       controlling: {} as Controlling,
+      endByCompanion: async order => void ordered.push(order),
       discover: async () => adverts.map(advert => ({ advert, open: true })),
     }).succession({ cohort: liar.cohort, ...more });
   };
@@ -65,7 +67,7 @@ function given(named: Partial<NonNullable<NonNullable<Body<'cohort_status'>['suc
   const moveKeyAway = (): void => {
     isHere = false;
   };
-  return { moveKeyAway, wallet, liar, next, world, fed, deleted, keys, run, followed, terms_hash, identity };
+  return { ordered, moveKeyAway, wallet, liar, next, world, fed, deleted, keys, run, followed, terms_hash, identity };
 }
 
 describe('the advert that an aggregator names as the successor', () => {
@@ -116,4 +118,20 @@ test('a key that lives elsewhere is not said to be deleted', async () => {
   moveKeyAway();
   await expect(run(followed(), [], { deleteKey: true, abandon: true })).rejects.toThrow(/not in this wallet/);
   expect(fed.map(({ type }) => type)).toEqual(['agree_release']);
+});
+
+test('of a seat that is the companion’s the companion is told where the money goes, and to delete its key by itself', async () => {
+  const { liar, run, followed, fed, ordered, next, deleted } = given();
+  const state = followed();
+  state.cohorts.set(liar.cohort, { ...state.cohorts.get(liar.cohort)!, companion: 'ab'.repeat(32) });
+  expect(await run(state)).toMatchObject({ by_companion: true, step: 'moving' });
+  const about = { cohort: liar.cohort, release: next.address };
+  expect(ordered).toEqual([about]);
+  expect(await run(state, [], { deleteKey: true })).toMatchObject({
+    step: 'delete_key',
+    next: expect.stringMatching(/the companion deletes the cohort key by itself/),
+  });
+  expect(ordered.at(-1)).toEqual({ ...about, deleteKey: true, abandon: false });
+  expect(fed).toEqual([]);
+  expect(deleted).toEqual([]);
 });

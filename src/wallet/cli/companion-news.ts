@@ -30,6 +30,10 @@ export function describeCompanion(news: CompanionEvent, nameOf: (did: string) =>
       return 'the owner can take this seat over, should this companion be lost';
     case 'companion_inherited':
       return 'the seat of the lost companion is this wallet’s: it fetches proofs, and cannot sign';
+    case 'companion_ending':
+      return news.delete_key
+        ? 'the owner gives this cohort up: its key is deleted as soon as nothing needs it'
+        : 'the owner says where the money of this beacon may go';
     case 'companion_restored':
       return `put back with its companion ${shortId(news.companion)}: asks it what it keeps`;
     case 'companion_kept':

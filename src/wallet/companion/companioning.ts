@@ -10,7 +10,9 @@ import { type HandNews, type WalletApi, WalletError } from '../api.ts';
 import type { Asking } from '../asking.ts';
 import type { Connecting } from '../connecting.ts';
 import { beaconOf, type WalletState } from '../core.ts';
+import { forgetRetired } from '../succeeding.ts';
 import type { CompanionApi, CompanionPolicyView, CompanionView } from './api.ts';
+import { endSlot } from './ending.ts';
 import { decodeCompanionLink, encodeCompanionLink } from './link.ts';
 import { nextPolicy } from './owner.ts';
 import { advertsOf, asCompanion, asHearing, asOwner, type Owner } from './pair.ts';
@@ -41,6 +43,8 @@ export interface Companioning extends CompanionApi {
   note(event: HandNews): void;
   /** Names a DID in the policy, which the companion of this cohort, if it is one's, asks for. */
   allow(cohort: string, did: string): Promise<void>;
+  /** Has the companion let the money of its beacon go, and delete its key as soon as nothing needs that. */
+  end(request: { cohort: string; release: string | null; deleteKey?: boolean; abandon?: boolean }): Promise<void>;
   view(): CompanionView | null;
 }
 
@@ -164,8 +168,15 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
       if (event.type === 'companion_policy_taken') joinAll();
       if (event.type === 'cohort_ready' && asOwner(actor.state())) sync();
       if (event.type === 'companion_kept') putKept();
+      if (event.type === 'retired') forgetRetired({ actor, keys });
     },
     allow,
+    async end({ cohort, release, deleteKey = false, abandon = false }) {
+      connecting.start();
+      const order = { type: 'companion_end' as const, cohort, release, delete_key: deleteKey, abandon };
+      refusedBy(await actor.feed(order));
+      await answered(endSlot(cohort), 'the end of the cohort');
+    },
     view: () => viewOf(actor.state()),
 
     async companionOpen({ expiresIn = PAIRING } = {}) {

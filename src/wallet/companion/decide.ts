@@ -1,6 +1,7 @@
 import { evolve } from '../evolve.ts';
 import type { Decision, Env, Input } from '../inputs.ts';
 import type { WalletState } from '../state.ts';
+import { decideEnd } from './ending.ts';
 import { decideHeir, decideHeirSigned } from './heir.ts';
 import { newsFor } from './news.ts';
 import { decideIssue, decideLost, decidePairing, decideSync, decideTakeBack } from './owner.ts';
@@ -32,6 +33,8 @@ export function decideCompanionship(state: WalletState, input: CompanionInput): 
       return decideSync(state);
     case 'companion_lost':
       return decideLost(state, input.reason);
+    case 'companion_end':
+      return decideEnd(state, input);
     case 'companion_restore':
       return decideRestore(state, input);
     case 'companion_heir':

@@ -24,6 +24,8 @@ const CHANGES: ReadonlySet<WalletEvent['type']> = new Set([
   'seated',
   'cohort_ready',
   'membership_ended',
+  'status_told',
+  'retired',
   'companion_released',
   'companion_join_failed',
   'companion_heir_signed',

@@ -5,6 +5,7 @@ import { companionPairStatement, companionPolicyStatement, type Envelope } from 
 import type { WalletEvent } from '../events.ts';
 import type { Decision, Env } from '../inputs.ts';
 import { provenBeaconOf, type WalletState } from '../state.ts';
+import { decideEndOrder } from './ending.ts';
 import { namedHeirs } from './heir.ts';
 import { decideKeptAsked } from './kept.ts';
 import { advertsOf, type Companion } from './pair.ts';
@@ -31,6 +32,8 @@ export function decideOrder(state: WalletState, companion: Companion, envelope: 
   switch (envelope.type) {
     case 'companion_policy':
       return decidePolicy(state, companion, envelope);
+    case 'companion_end':
+      return decideEndOrder(state, companion, envelope);
     case 'companion_withdraw':
       return decideWithdraw(state, companion, envelope);
     case 'companion_sync':

@@ -18,6 +18,7 @@ import {
   type Asked,
   beaconOf,
   concernedDids,
+  type MemberBeacon,
   type Membership,
   provenBeaconOf,
   type WalletDid,
@@ -181,14 +182,13 @@ function followCohort(
   state: WalletState,
   owner: Owner,
   advert: Advert,
-  { cohort, phase, text, participant_pk, beacon }: CompanionState['cohorts'][number],
+  view: CompanionState['cohorts'][number],
 ): WalletEvent[] | string {
+  const { cohort, phase, text, participant_pk, beacon } = view;
   const known = state.cohorts.get(cohort);
   if (known && known.companion !== owner.companion) return `this wallet is in cohort ${cohort} itself`;
-  if (known?.phase.name === 'ready')
-    return beacon === null || beacon.beacon_address === known.phase.beacon.beacon_address
-      ? []
-      : `the companion says that the beacon of cohort ${cohort} is another one now`;
+  if (known?.phase.name === 'ready') return followReady(cohort, known.phase.beacon, view);
+  if (known?.phase.name === 'retired') return [];
   if (participant_pk === null) return [];
   if (known?.phase.name === 'restored') return resumed(known, owner, advert, { phase, participant_pk, beacon });
   const events: WalletEvent[] = [];
@@ -219,6 +219,16 @@ function followCohort(
 }
 
 type Seat = CompanionState['cohorts'][number];
+
+/** What the companion says of a cohort that stands: the aggregator's word about its end, and the end itself. */
+function followReady(cohort: string, known: MemberBeacon, { phase, beacon, status }: Seat): WalletEvent[] | string {
+  // The key is gone where it was: no signature of this seat will ever be, and proofs are all that is left to fetch.
+  if (phase === 'ended') return [{ type: 'retired', cohort }];
+  if (beacon !== null && beacon.beacon_address !== known.beacon_address)
+    return `the companion says that the beacon of cohort ${cohort} is another one now`;
+  const isNews = status?.beacon_address === known.beacon_address && status.number > (known.status?.number ?? 0);
+  return isNews ? [{ type: 'status_told', cohort, status }] : [];
+}
 
 /** The companion checked it too; but the address goes into documents, and there nothing is taken on trust. */
 function checkedSet(
@@ -259,7 +269,7 @@ function resumed(
 function decideSigned(state: WalletState, owner: Owner, body: CompanionSigned): Decision {
   const { cohort, evidence, ...facts } = body;
   const membership = state.cohorts.get(cohort);
-  const beacon = membership && beaconOf(membership);
+  const beacon = membership && provenBeaconOf(membership);
   if (!beacon || membership.companion !== owner.companion) return { drop: 'a signature in no cohort of the companion' };
   if (beacon.sessions.has(facts.session_id)) return { events: [], effects: [sync(state, owner)] };
   if (facts.signal_bytes === NO_SIGNAL) return { drop: 'no signal' };

@@ -35,6 +35,8 @@ export interface Companion {
   acknowledged: Set<string>;
   /** Transport keys of the owner's, by cohort, and the cohort key's word for them once it was given. */
   heirs: Map<string, { transport_key: string; sig: string | null }>;
+  /** Cohorts that end, and whether the owner has the key deleted, by cohort. */
+  endings: Map<string, { delete_key: boolean; abandon: boolean }>;
 }
 
 /** What an owner knows of its companion. */
@@ -92,6 +94,7 @@ export type CompanionEvent =
   | { type: 'companion_acknowledged'; session_ids: string[] }
   | { type: 'companion_heir_named'; cohort: string; transport_key: string }
   | { type: 'companion_heir_signed'; cohort: string; sig: string }
+  | { type: 'companion_ending'; cohort: string; delete_key: boolean; abandon: boolean }
   /** Addresses that the documents of the owner's DID name. */
   | { type: 'companion_named'; did: string; names: string[] }
   | { type: 'companion_asked'; key: string; companion: string; pairing: string; relays: string[] }
@@ -204,6 +207,7 @@ export function evolveCompanionship(state: WalletState, event: CompanionEvent & 
           released: new Map(),
           acknowledged: new Set(),
           heirs: new Map(),
+          endings: new Map(),
         },
       };
     }
@@ -261,6 +265,10 @@ function evolveCompanion(companion: Companion, event: CompanionEvent & { at: num
         ...companion,
         heirs: new Map([...heirs, [event.cohort, { transport_key: event.transport_key, sig: null }]]),
       };
+    case 'companion_ending': {
+      const { cohort, delete_key, abandon } = event;
+      return { ...companion, endings: new Map([...companion.endings, [cohort, { delete_key, abandon }]]) };
+    }
     case 'companion_heir_signed': {
       const heir = heirs.get(event.cohort)!;
       return { ...companion, heirs: new Map([...heirs, [event.cohort, { ...heir, sig: event.sig }]]) };

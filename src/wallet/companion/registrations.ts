@@ -4,6 +4,7 @@ import { type DidDocument, decodeDid, didOfGenesis } from '../../did/index.ts';
 import type { Envelope, Message, RejectionCode } from '../../messages/index.ts';
 import type { Decision, Env } from '../inputs.ts';
 import { beaconOf, type MemberBeacon, type Membership, provenBeaconOf, type WalletState } from '../state.ts';
+import { isEnding } from './ending.ts';
 import { type Companion, policyBar } from './pair.ts';
 import { refuse, toOwner } from './replies.ts';
 import { evidenceAbout } from './report.ts';
@@ -17,6 +18,8 @@ export function placeOf(
 ): { membership: Membership; beacon: MemberBeacon } | { code: RejectionCode; text: string; field: string } {
   const bar = policyBar(state, cohort, now);
   if (bar) return { code: 'not_admitted', text: bar, field: 'cohort' };
+  if (isEnding(companion, cohort))
+    return { code: 'wrong_phase', text: 'the owner has the key of this cohort deleted', field: 'cohort' };
   const membership = state.cohorts.get(cohort);
   const beacon = membership && beaconOf(membership);
   if (!beacon) return { code: 'wrong_phase', text: 'the cohort is not ready', field: 'cohort' };

@@ -52,8 +52,9 @@ function cohortView(
     case 'ended':
       return { ...none, phase: 'ended', text: toPlainText(phase.reason, 1000) };
     case 'ready': {
-      const { participant_pubkeys, beacon_address, signatures, challenge } = phase.beacon;
-      return { ...none, phase: 'ready', beacon: { participant_pubkeys, beacon_address, signatures, challenge } };
+      const { participant_pubkeys, beacon_address, signatures, challenge, status } = phase.beacon;
+      const beacon = { participant_pubkeys, beacon_address, signatures, challenge };
+      return { ...none, phase: 'ready', beacon, ...(status ? { status } : {}) };
     }
   }
 }

@@ -22,6 +22,7 @@ const progress = (over: Partial<SuccessionProgress> = {}): SuccessionProgress =>
   successor: null,
   advert: null,
   listing: [DID_ONE],
+  by_companion: false,
   ...over,
 });
 

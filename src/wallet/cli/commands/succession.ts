@@ -52,12 +52,17 @@ export const succession: Command = {
 };
 
 /** Joins the successor if the person agrees to its terms; false where nobody can be asked. */
-async function joined(invocation: Invocation, port: WalletPort, { advert }: SuccessionProgress): Promise<boolean> {
+async function joined(
+  invocation: Invocation,
+  port: WalletPort,
+  { advert, by_companion }: SuccessionProgress,
+): Promise<boolean> {
   if (advert === null) return false;
   const mayAsk = !invocation.json && invocation.io.ask !== null;
   if (!isSet(invocation, 'yes') && !mayAsk) return false;
   if (!invocation.json) invocation.io.out.write(offerText(invocation, advert));
   await agree(invocation);
-  await waiting(invocation, "waiting for the aggregator's answer", port.join({ advert }));
+  const joining = by_companion ? port.companionJoin({ advert }) : port.join({ advert });
+  await waiting(invocation, "waiting for the aggregator's answer", joining);
   return true;
 }
