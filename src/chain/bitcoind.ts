@@ -4,6 +4,7 @@ import { ChainError } from './errors.ts';
 import { isSignetGenesis, networkOf } from './network.ts';
 import { refusalOf } from './refusal.ts';
 import { parseAnswer as parse, type RpcAuth, rpcClient } from './rpc.ts';
+import { together } from './turns.ts';
 import type { AddressTx, Chain, SubmitResult, TxStatus } from './types.ts';
 import { watchWallet } from './wallet.ts';
 import { isUnknownTx, type ScriptView, viewOf, walletReader } from './wallet-view.ts';
@@ -43,7 +44,8 @@ const infoSchema = z.object({
 export function bitcoindChain(options: BitcoindOptions): Chain {
   const rpc = rpcClient(options);
   const wallet = watchWallet(rpc, options.wallet);
-  const readWallet = walletReader(rpc, wallet);
+  // A wallet's whole list is read at once, whichever address is asked about: many that ask share it.
+  const readWallet = together(walletReader(rpc, wallet));
   const mediantimes = new Map<string, number>();
 
   const call = <T>(schema: z.ZodType<T>, method: string, ...params: unknown[]) => rpc.call(schema, { method, params });

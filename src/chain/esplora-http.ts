@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { ChainError, ChainUnreachable } from './errors.ts';
+import { turns } from './turns.ts';
 
 export interface EsploraOptions {
   /** Base URL of the API, such as http://127.0.0.1:3002 or one ending in /api. */
@@ -20,6 +21,8 @@ export interface EsploraHttp {
   post(path: string, body: string): Promise<{ ok: boolean; text: string }>;
 }
 
+/** Enough requests at once to hide the distance to a server, and too few to trip its limits. */
+export const AT_ONCE = 6;
 const BUSY = 429;
 const NOT_FOUND = 404;
 
@@ -36,7 +39,10 @@ export function esploraHttp(options: EsploraOptions): EsploraHttp {
   if (base.username !== '' || base.password !== '') throw new TypeError('the Esplora URL must not contain credentials');
   const root = options.url.replace(/\/+$/, '');
 
-  async function request(path: string, body?: string): Promise<{ status: number; text: string }> {
+  const inTurn = turns(AT_ONCE);
+  const request = (path: string, body?: string) => inTurn(() => exchange(path, body));
+
+  async function exchange(path: string, body?: string): Promise<{ status: number; text: string }> {
     const signal = AbortSignal.timeout(options.timeoutMs ?? 30_000);
     const init = body === undefined ? { method: 'GET' } : { method: 'POST', body };
     let status: number;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type DecodedTx, mempoolOrder, outPointKey, tryDecodeTx } from './decode.ts';
 import { ChainError } from './errors.ts';
-import { type EsploraOptions, esploraHttp } from './esplora-http.ts';
+import { AT_ONCE, type EsploraOptions, esploraHttp } from './esplora-http.ts';
 import { isSignetGenesis, networkOf } from './network.ts';
 import { refusalOf } from './refusal.ts';
 import type { AddressTx, Chain, SubmitResult, TxStatus, Utxo } from './types.ts';
@@ -32,9 +32,7 @@ const utxoSchema = z.object({ txid: hash, vout: height, status: statusSchema, va
 const blockSchema = z.object({ height, timestamp: z.number(), mediantime: z.number() });
 const outspendSchema = z.object({ spent: z.boolean(), txid: hash.nullish() });
 
-/** Enough requests at once to hide the distance to a server, and too few to trip its limits. */
-const AT_ONCE = 6;
-
+/** After a failure nothing more is asked. */
 async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const done: R[] = [];
   for (let start = 0; start < items.length; start += AT_ONCE)

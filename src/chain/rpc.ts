@@ -3,6 +3,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, Agent as TlsAgent } from 'node:https';
 import { z } from 'zod';
 import { ChainError, ChainUnreachable } from './errors.ts';
+import { turns } from './turns.ts';
 
 /** How to log in: the cookie file that the node writes at each start, or a fixed user and password. */
 export type RpcAuth = { cookieFile: string } | { user: string; password: string };
@@ -39,6 +40,8 @@ export interface Rpc {
 }
 
 const BATCH = 100;
+/** A node serves few calls at a time and refuses what its queue (16 calls in older ones) does not hold. */
+const AT_ONCE = 8;
 const RPC_IN_WARMUP = -28;
 
 const replySchema = z.object({
@@ -81,6 +84,7 @@ export function rpcClient(options: RpcOptions): Rpc {
   const tls = base.protocol === 'https:';
   const agent = tls ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
   const defaultTimeout = options.timeoutMs ?? 30_000;
+  const inTurn = turns(AT_ONCE);
   let login: Promise<string> | null = null;
   let nextId = 0;
 
@@ -138,7 +142,10 @@ export function rpcClient(options: RpcOptions): Rpc {
         login = null;
         throw fault;
       });
-      const [status, text] = await post(path, body, credentials, call.timeoutMs ?? defaultTimeout);
+      const timeoutMs = call.timeoutMs ?? defaultTimeout;
+      const send = (): Promise<[number, string]> => post(path, body, credentials, timeoutMs);
+      // What may take hours holds up nothing else.
+      const [status, text] = await (timeoutMs > 0 ? inTurn(send) : send());
       if (status === 401) {
         login = null;
         if (attempt === 1 && 'cookieFile' in options.auth) continue;

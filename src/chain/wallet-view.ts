@@ -159,28 +159,43 @@ export function walletReader(rpc: Rpc, wallet: WatchWallet): () => Promise<Walle
   };
 }
 
+const NOTHING: ScriptView = { txs: [], utxos: [], spenders: new Map() };
+const views = new WeakMap<readonly WalletTx[], Map<string, ScriptView>>();
+
 /** What the active transactions of a wallet, in chain order, mean for one output script (hex). */
 export function viewOf(txs: readonly WalletTx[], script: string): ScriptView {
-  const coins = new Map<string, Utxo>();
+  const known = views.get(txs) ?? viewsOf(txs);
+  views.set(txs, known);
+  return known.get(script) ?? NOTHING;
+}
+
+/** The same for every script that they pay: all of them cost hardly more than one. */
+function viewsOf(txs: readonly WalletTx[]): Map<string, ScriptView> {
+  const byScript = new Map<string, ScriptView>();
+  const coins = new Map<string, { utxo: Utxo; view: ScriptView }>();
   for (const { txid, decoded, height } of txs)
-    for (const [vout, output] of decoded.outputs.entries())
-      if (output.script === script)
-        coins.set(outPointKey(txid, vout), {
-          txid,
-          vout,
-          value_sats: output.value_sats,
-          height,
-          coinbase: decoded.coinbase,
-        });
-  const view: ScriptView = { txs: [], utxos: [], spenders: new Map() };
+    for (const [vout, { script, value_sats }] of decoded.outputs.entries()) {
+      const view = byScript.get(script) ?? { txs: [], utxos: [], spenders: new Map() };
+      byScript.set(script, view);
+      coins.set(outPointKey(txid, vout), {
+        utxo: { txid, vout, value_sats, height, coinbase: decoded.coinbase },
+        view,
+      });
+    }
   for (const tx of txs) {
-    const spent = tx.decoded.inputs.map(input => outPointKey(input.txid, input.vout)).filter(key => coins.has(key));
-    const pays = tx.decoded.outputs.some(output => output.script === script);
-    for (const key of spent) view.spenders.set(key, tx);
-    if (pays || spent.length > 0) view.txs.push({ ...tx, spends: spent.length > 0, pays });
+    const spending = new Set<ScriptView>();
+    for (const { txid, vout } of tx.decoded.inputs) {
+      const key = outPointKey(txid, vout);
+      const view = coins.get(key)?.view;
+      view?.spenders.set(key, tx);
+      if (view) spending.add(view);
+    }
+    const paid = new Set(tx.decoded.outputs.map(({ script }) => byScript.get(script)!));
+    for (const view of new Set([...spending, ...paid]))
+      view.txs.push({ ...tx, spends: spending.has(view), pays: paid.has(view) });
   }
-  view.utxos = [...coins].filter(([key]) => !view.spenders.has(key)).map(([, coin]) => coin);
-  return view;
+  for (const [key, { utxo, view }] of coins) if (!view.spenders.has(key)) view.utxos.push(utxo);
+  return byScript;
 }
 
 /** Whether the wallet's answer says that it does not know the transaction. */

@@ -47,6 +47,8 @@ import { buriedSignals, ownAddresses } from './singleton.ts';
 /** One log for the whole wallet: its DIDs and its cohorts depend on each other. */
 const STREAM = 'wallet';
 const NONCE_KEY = 'nonce_key';
+/** Beacons that are looked at together: what is seen of the last is not much older than what is done about it. */
+const LOOKS_AT_ONCE = 16;
 /** Seconds after which a request that nobody answered is sent again, the first time. */
 const FIRST_WAIT = 5;
 /** How often the wallet looks again when its chain source seems to lag behind the aggregator's. */
@@ -475,15 +477,22 @@ export function createActor(options: ActorOptions): Actor {
   async function lookAll(): Promise<void> {
     // Before anything is waited for: a wallet that stops meanwhile closes its store.
     for (const { hex } of store.broadcasts()) submit(hex);
-    for (const [cohort, membership] of state.cohorts) {
+    const beacons = [...state.cohorts].flatMap(([cohort, membership]) => {
       const beacon = provenBeaconOf(membership);
-      if (!beacon || !eye) continue;
-      try {
-        const chain = await eye.look(beacon.beacon_address);
-        await inTurn(() => stored(step({ type: 'look', cohort }, chain)));
-      } catch (error) {
-        log('debug', 'the chain cannot be read', { cohort, error: messageOf(error) });
-      }
+      return beacon ? [{ cohort, address: beacon.beacon_address }] : [];
+    });
+    for (let i = 0; eye && i < beacons.length; i += LOOKS_AT_ONCE) {
+      const some = beacons.slice(i, i + LOOKS_AT_ONCE);
+      const looks = some.map(({ address }) => eye.look(address));
+      // Each is waited for in its turn; until then its failure is nobody's.
+      for (const look of looks) look.catch(() => {});
+      for (const [at, { cohort }] of some.entries())
+        try {
+          const chain = await looks[at]!;
+          await inTurn(() => stored(step({ type: 'look', cohort }, chain)));
+        } catch (error) {
+          log('debug', 'the chain cannot be read', { cohort, error: messageOf(error) });
+        }
     }
     for (const address of [...(state.doubt?.addresses.keys() ?? [])]) {
       if (!eye) continue;

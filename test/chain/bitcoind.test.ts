@@ -69,7 +69,7 @@ test('many at once, in one wallet and in two, get whole answers', async () => {
   for (const [i, answer] of answers.entries()) expect(answer.map(tx => tx.txid)).toEqual(asked[i]!.past.txids);
 });
 
-test('keeps up over more blocks than it reads again each time', async () => {
+test('keeps up over more blocks than it reads again each time', { timeout: 90_000 }, async () => {
   const { address, txids } = await addressWithPast();
   const chain = node.chain('long');
   await chain.history(address);
