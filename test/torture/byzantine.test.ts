@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { FALLBACK_KINDS, FALLBACK_TERMS } from './byzantine/fallback-kinds.ts';
 import { LADDER_KINDS, LADDER_TERMS } from './byzantine/ladder-kinds.ts';
 import { playSessions } from './byzantine/run.ts';
 
@@ -17,4 +18,15 @@ test('every way to spoil one step or one refund of a ladder: exact blame, and no
 }, async () => {
   const { rows } = await playSessions(LADDER_KINDS.length, 20261122, { kinds: LADDER_KINDS, terms: LADDER_TERMS });
   expect(rows.map(({ trials }) => trials)).toEqual(LADDER_KINDS.map(() => 1));
+});
+
+// faults 18, 19, 20, 55
+test('every way to spoil a fallback: the others finish it, evidence is exact, wallets refuse lies by their codes', {
+  timeout: 240_000,
+}, async () => {
+  const { rows } = await playSessions(FALLBACK_KINDS.length, 20261122, {
+    kinds: FALLBACK_KINDS,
+    terms: FALLBACK_TERMS,
+  });
+  expect(rows.map(({ trials }) => trials)).toEqual(FALLBACK_KINDS.map(() => 1));
 });

@@ -4,6 +4,7 @@ import type { Fault } from '../../../src/blame/index.ts';
 import { concatBytes, fromHex, toHex } from '../../../src/crypto/index.ts';
 import type { AbortReason, Body, Envelope, Message } from '../../../src/messages/index.ts';
 import { optInStatement, policyFor, rebindStatement } from '../../../src/messages/index.ts';
+import type { VetoCode } from '../../../src/wallet/core.ts';
 import { draw, drawHex, publicHex, schnorr } from '../../cohort/members.ts';
 import { withTx } from '../../wallet/core/forge.ts';
 import { resealed } from '../../wallet/core/liar.ts';
@@ -30,6 +31,8 @@ export interface Expected {
   notHeard: boolean;
   /** What the kept transcripts show, of the culprit. */
   kept: Fault[];
+  /** Codes of the vetoes that the one who was lied to answers with, as it is told so by its own log. */
+  vetoes?: VetoCode[];
 }
 
 export interface Kind {
@@ -42,7 +45,7 @@ export interface Kind {
 type NonceBody = Body<'nonce'>;
 type Points = NonceBody['nonce_points'];
 type Authorization = Body<'signal_authorization'>;
-type Of<T extends Envelope['type']> = Extract<Envelope, { type: T }>;
+export type Of<T extends Envelope['type']> = Extract<Envelope, { type: T }>;
 
 export const fine: Expected = { ends: null, blamed: false, notHeard: false, kept: [] };
 export const unheard: Expected = { ...fine, ends: 'not_heard', notHeard: true };
@@ -65,7 +68,7 @@ export const liar = (name: string, make: Kind['make'], expected: Expected = what
 });
 
 /** Tampers with one type of the culprit's messages. */
-const on =
+export const on =
   <T extends Envelope['type']>(type: T, change: (envelope: Of<T>, cast: Cast) => Envelope[]) =>
   (cast: Cast): Tamper => ({
     up: (envelope, from) =>
@@ -107,7 +110,7 @@ const randomPair = ({ label }: Cast, more = ''): [string, string] => [
 ];
 
 /** What somebody said of this type before, newest first. */
-const earlier = <T extends Envelope['type']>({ stage }: Cast, type: T, by: readonly Wallet[]): Of<T>[] =>
+export const earlier = <T extends Envelope['type']>({ stage }: Cast, type: T, by: readonly Wallet[]): Of<T>[] =>
   stage.history
     .filter(
       (each): each is Of<T> =>
@@ -425,7 +428,7 @@ function optInBy({ aggregator, cohort }: Stage, culprit: Wallet, participant_pub
 const pairs = (cast: Cast, count: number): Points => Array.from({ length: count }, (_, i) => randomPair(cast, `${i}`));
 
 /** Tampers with one type of what the aggregator sends to one member. */
-const to =
+export const to =
   <T extends Envelope['type']>(type: T, change: (envelope: Of<T>, cast: Cast) => Envelope[]) =>
   (cast: Cast): Tamper => ({
     down: (envelope, wallet) =>

@@ -91,6 +91,10 @@ async function playOne(
     expect([...proven]).toEqual(expected.blamed ? [pk] : []);
     if (by === 'member') expect(told.every(({ shown }) => shown)).toBe(true);
   }
+  const codes = culprit.log
+    .slice(logged.get(culprit)!)
+    .flatMap(each => (each.type === 'session_vetoed' ? [each.code] : []));
+  if (expected.vetoes) expect(codes).toEqual(expected.vetoes);
   const verdicts = whole.kept.map(judgeTranscript);
   expect(verdicts.map(verdict => (verdict.shown ? verdict.fault : verdict.why))).toEqual(expected.kept);
   for (const verdict of verdicts) expect(verdict).toMatchObject({ participant_pk: pk });

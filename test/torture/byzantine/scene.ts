@@ -179,14 +179,16 @@ export function expectSound(stage: Stage): void {
     const nonces = new Map<string, string>();
     const signed = new Map<string, string>();
     const owners = new Map<string, string>();
+    const leaves = new Map<string, string>();
     for (const { type, body } of wallet.sent) {
       if (type === 'nonce') {
         once(nonces, body.session_id, body.nonce_points);
         once(owners, JSON.stringify(body.nonce_points), body.session_id);
         expectRebuilt(wallet.beacon(cohort).sessions.get(body.session_id)!, stage, truth);
       }
-      if (type !== 'signal_authorization') continue;
-      once(signed, body.session_id, [body.agg_nonce, body.sig]);
+      if (type !== 'signal_authorization' && type !== 'fallback_signature') continue;
+      if (type === 'signal_authorization') once(signed, body.session_id, [body.agg_nonce, body.sig]);
+      else once(leaves, body.session_id, [body.txids, body.sig]);
       expect(nonces.has(body.session_id)).toBe(true);
       const { outpoint, signal_bytes } = wallet.beacon(cohort).sessions.get(body.session_id)!;
       once(perOutpoint, `${outpoint.txid}:${outpoint.vout}`, signal_bytes);

@@ -88,7 +88,8 @@ export function ready(
   const aggregator = newAggregator(world, 'honest', { ...size, ...changes });
   const wallets = names.map(name => newWallet(world, name));
   const scene = { world, aggregator, wallets, cohort: aggregator.advert.cohort };
-  for (const wallet of wallets) wallet.join(aggregator.advert);
+  const agreed = aggregator.advert.terms.policy.type === 'fallback' ? { allow_fallback: true } : {};
+  for (const wallet of wallets) wallet.join(aggregator.advert, agreed);
   deliver(scene);
   for (const wallet of wallets) expect(wallet.membership(scene.cohort).phase.name).toBe('ready');
   world.chain.deposit(aggregator.script, deposit);
