@@ -25,6 +25,29 @@ export function minePow(event: UnsignedEvent, bits: number, maxTries = 2 ** 26):
   return null;
 }
 
+/** Bytes that are hashed between two pauses: some milliseconds. */
+const SLICE = 1_000_000;
+
+/**
+ * As `minePow`, for large events, of which every try hashes all: `pause` is awaited every few milliseconds, so that the
+ * thread does other things meanwhile. Throws EventError where nothing was found.
+ */
+export async function minePowInSlices(
+  event: UnsignedEvent,
+  bits: number,
+  pause: () => Promise<void>,
+  maxTries = 2 ** 24,
+): Promise<UnsignedEvent> {
+  const tags = event.tags.filter(tag => tag[0] !== 'nonce');
+  const perSlice = Math.max(1, Math.floor(SLICE / (event.content.length + 500)));
+  for (let tried = 0; tried < maxTries; tried++) {
+    if (tried % perSlice === perSlice - 1) await pause();
+    const candidate = { ...event, tags: [...tags, ['nonce', String(tried), String(bits)]] };
+    if (powOf(eventId(candidate)) >= bits) return candidate;
+  }
+  throw new EventError(`no proof of work of ${bits} bits was found`);
+}
+
 /** Whether an event's id has so many leading zero bits. A `nonce` tag that promises less is luck, and counts all the same. */
 export const hasWork = (id: string, bits: number): boolean => bits === 0 || powOf(id) >= bits;
 

@@ -74,6 +74,8 @@ export interface Saver {
 
 /** Relays that have to show a state again before it counts as saved. */
 const NEEDED = 2;
+/** How long to wait for what relays say about themselves. */
+const INTRODUCED_MS = 2_000;
 /** Relays are asked for every piece once a day: some forget. */
 const AUDIT_SECONDS = 86_400;
 
@@ -114,6 +116,8 @@ export function createSaver(parts: SaverParts): Saver {
       ],
     });
     try {
+      // What they want of an event they say before the first one is made.
+      await relays.introduced(INTRODUCED_MS);
       return await run({ relays, lend, author: lend(xOnlyOf), idleMs: parts.idleMs ?? IDLE_MS });
     } finally {
       await relays.close();
@@ -174,7 +178,7 @@ export function createSaver(parts: SaverParts): Saver {
         const manifest = manifestOf(own);
         if (utf8(manifestText(manifest)).length > PLAINTEXT_LIMIT) throw new WalletError('refused', TOO_LARGE);
         await keep(store, own);
-        const seal = sealer({ packed, own, manifest, lend, random });
+        const seal = sealer({ packed, own, manifest, reach, random });
         const held = await Promise.all(
           reached.map(async ({ relay, manifest: there }) => {
             const wasWhole = !audit && before.acks[relay] === before.counter && isBy(there, before);

@@ -1,5 +1,5 @@
 import { type Bytes, hmacSha256, toHex, utf8 } from '../../crypto/index.ts';
-import { type NostrEvent, signEvent, tagValues, xOnlyOf } from '../../nostr/event.ts';
+import { type NostrEvent, tagValues, type UnsignedEvent, xOnlyOf } from '../../nostr/event.ts';
 import { conversationKey, decrypt, encrypt } from '../../nostr/nip44.ts';
 
 /** Application data (NIP-78): addressable, so a newer event of one `d` replaces the older one. */
@@ -29,11 +29,13 @@ export interface Piece {
   random: (length: number) => Bytes;
 }
 
-/** A signed event with one piece of a wallet's state, encrypted to its own key by NIP-44. Throws Nip44Error above 65,535 bytes. */
-export function sealPiece({ label, text, createdAt, random }: Piece, secret: Bytes): NostrEvent {
+/** An event before it has its author and is signed. */
+export type Draft = Omit<UnsignedEvent, 'pubkey'>;
+
+/** One piece of a wallet's state, encrypted to its own key by NIP-44, to be signed. Throws Nip44Error above 65,535 bytes. */
+export function sealPiece({ label, text, createdAt, random }: Piece, secret: Bytes): Draft {
   const content = encrypt(text, selfKey(secret), random(32));
-  const template = { kind: STATE_KIND, created_at: createdAt, tags: [['d', tagOf(label, secret)]], content };
-  return signEvent(template, secret, random(32));
+  return { kind: STATE_KIND, created_at: createdAt, tags: [['d', tagOf(label, secret)]], content };
 }
 
 /** The text of a piece; null unless it is an own one. The event must have been verified. */
@@ -44,14 +46,20 @@ export function openPiece(event: NostrEvent, secret: Bytes): string | null {
 }
 
 /** What takes the place of a piece that is given up: nothing, for relays that do not delete. */
-export const emptyPiece = (d: string, createdAt: number, secret: Bytes, aux: Bytes): NostrEvent =>
-  signEvent({ kind: STATE_KIND, created_at: createdAt, tags: [['d', d]], content: '' }, secret, aux);
+export const emptyPiece = (d: string, createdAt: number): Draft => ({
+  kind: STATE_KIND,
+  created_at: createdAt,
+  tags: [['d', d]],
+  content: '',
+});
 
-/** Asks relays to delete pieces, by their `d` tags (NIP-09). It tells them no more than they had. */
-export const deletion = (ds: readonly string[], createdAt: number, secret: Bytes, aux: Bytes): NostrEvent => {
-  const tags = [...ds.map(d => ['a', `${STATE_KIND}:${xOnlyOf(secret)}:${d}`]), ['k', String(STATE_KIND)]];
-  return signEvent({ kind: DELETION_KIND, created_at: createdAt, tags, content: '' }, secret, aux);
-};
+/** Asks relays to delete pieces of this author (x-only), by their `d` tags (NIP-09). It tells them no more than they had. */
+export const deletion = (ds: readonly string[], createdAt: number, author: string): Draft => ({
+  kind: DELETION_KIND,
+  created_at: createdAt,
+  tags: [...ds.map(d => ['a', `${STATE_KIND}:${author}:${d}`]), ['k', String(STATE_KIND)]],
+  content: '',
+});
 
 /** The `d` tag of an event, or the empty string. */
 export const dOf = (event: NostrEvent): string => tagValues(event, 'd')[0] ?? '';

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { xOnlyOf } from '../../../src/nostr/event.ts';
+import { eventId, xOnlyOf } from '../../../src/nostr/event.ts';
 import type { NostrEvent } from '../../../src/nostr/index.ts';
+import { fetchRelayLimits } from '../../../src/nostr/nip11.ts';
+import { minePowInSlices, powOf } from '../../../src/nostr/pow.ts';
+import { RELAY_WORK } from '../../../src/nostr/relays.ts';
 import type { TestRelay } from '../../../src/testing/relay.ts';
 import { emptyWallet, type WalletState } from '../../../src/wallet/core.ts';
 import { itemsOf, lineOf } from '../../../src/wallet/saved/record.ts';
@@ -252,4 +255,54 @@ test('without a seed, or without relays, nothing is saved and the text says why'
   expect(alone.saver.due()).toBeNull();
   // A new wallet does not tell relays that it exists.
   expect(device([one], emptyWallet).saver.due()).toBeNull();
+});
+
+// fault 42
+describe('a relay that takes nothing without proof of work', () => {
+  test.each([
+    ['says so', fetchRelayLimits],
+    ['only refuses', null],
+  ])('and %s gets the state with it, and what is emptied too', async (_, fetchLimits) => {
+    one.faults.pow = 8;
+    const ada = device([one, two], state, { fetchLimits });
+    expect(await ada.saver.save()).toMatchObject({ saved: true, counter: 1 });
+    expect(await readAnew([one])).toMatchObject({ lines: lines(state()), holds: ['newest'] });
+    change();
+    await ada.saver.save();
+    expect(await readAnew([one])).toMatchObject({ lines: lines(state()), counter: 2 });
+    for (const { id } of one.events()) expect(powOf(id)).toBeGreaterThanOrEqual(8);
+    expect((await ada.saver.forget()).relays.map(({ emptied }) => emptied)).toEqual([true, true]);
+  });
+
+  test('and wants more than a machine can do beside its work gets none, and the other has it all', async () => {
+    one.faults.pow = RELAY_WORK + 10;
+    const ada = device([one, two], state);
+    await expect(ada.saver.save()).rejects.toThrow(/1 of 2 relays hold .*difficulty/);
+    expect(one.events()).toEqual([]);
+    expect(await readAnew([two])).toMatchObject({ lines: lines(state()), holds: ['newest'] });
+  });
+
+  test('of a large event is found in slices, and everything else goes on in between', async () => {
+    const event = {
+      kind: 30_078,
+      pubkey: 'ab'.repeat(32),
+      created_at: 1,
+      tags: [['d', 'x']],
+      content: 'a'.repeat(60_000),
+    };
+    let pauses = 0;
+    const found = await minePowInSlices(event, 8, async () => void pauses++);
+    expect(powOf(eventId(found))).toBeGreaterThanOrEqual(8);
+    expect(found).toMatchObject({
+      content: event.content,
+      tags: [
+        ['d', 'x'],
+        ['nonce', expect.any(String), '8'],
+      ],
+    });
+    const tried = Number(found.tags[1]![1]);
+    expect(pauses).toBe(Math.floor((tried + 1) / 16));
+    expect(pauses).toBeGreaterThan(0);
+    await expect(minePowInSlices(event, 30, async () => {}, 3)).rejects.toThrow(/30 bits/);
+  });
 });

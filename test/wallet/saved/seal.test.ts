@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { toHex } from '../../../src/crypto/index.ts';
-import { verifyEvent, xOnlyOf } from '../../../src/nostr/event.ts';
-import { chunkLabel, deletion, MANIFEST, openPiece, sealPiece, tagOf } from '../../../src/wallet/saved/seal.ts';
+import { signEvent, verifyEvent, xOnlyOf } from '../../../src/nostr/event.ts';
+import {
+  chunkLabel,
+  type Draft,
+  deletion,
+  MANIFEST,
+  openPiece,
+  sealPiece,
+  tagOf,
+} from '../../../src/wallet/saved/seal.ts';
 import { deriveSecret, rootOfMnemonic } from '../../../src/wallet/seed.ts';
 import { draw } from '../../cohort/members.ts';
 
@@ -9,6 +17,7 @@ const words = 'legal winner thank year wave sausage worth useful legal winner th
 const secret = deriveSecret(rootOfMnemonic(words, 'regtest'), 'state', 0);
 const other = draw('another key');
 const random = (length: number): Uint8Array => draw('random').subarray(0, length);
+const signed = (draft: Draft, key = secret) => signEvent(draft, key, random(32));
 const piece = (label: string, text = 'text') => ({ label, text, createdAt: 1_900_000_000, random });
 
 describe('a piece of a state', () => {
@@ -18,7 +27,7 @@ describe('a piece of a state', () => {
       toHex(deriveSecret(rootOfMnemonic(words, 'regtest'), kind, 0)),
     );
     expect(kinds).not.toContain(toHex(secret));
-    const event = sealPiece(piece(MANIFEST), secret);
+    const event = signed(sealPiece(piece(MANIFEST), secret));
     expect(verifyEvent(event)).toEqual(event);
     expect([event.kind, event.pubkey]).toEqual([30_078, xOnlyOf(secret)]);
     expect(event.tags).toEqual([['d', expect.stringMatching(/^[0-9a-f]{32}$/)]]);
@@ -26,11 +35,11 @@ describe('a piece of a state', () => {
   });
 
   test('opens for its own key and for no other; nothing on it can be exchanged', () => {
-    const event = sealPiece(piece(MANIFEST), secret);
+    const event = signed(sealPiece(piece(MANIFEST), secret));
     expect(openPiece(event, secret)).toBe('text');
     expect(openPiece(event, other)).toBeNull();
     expect(openPiece({ ...event, kind: 1 }, secret)).toBeNull();
-    expect(openPiece(sealPiece(piece(MANIFEST), other), secret)).toBeNull();
+    expect(openPiece(signed(sealPiece(piece(MANIFEST), other), other), secret)).toBeNull();
     const moved = { ...event, tags: [['d', tagOf(chunkLabel('aa', 0), secret)]] };
     expect(verifyEvent(moved)).toBeNull();
     expect(verifyEvent({ ...event, created_at: event.created_at + 1 })).toBeNull();
@@ -44,7 +53,7 @@ describe('a piece of a state', () => {
 });
 
 test('a deletion names the places alone', () => {
-  const event = deletion(['00'.repeat(16)], 1_900_000_000, secret, random(32));
+  const event = signed(deletion(['00'.repeat(16)], 1_900_000_000, xOnlyOf(secret)));
   expect(verifyEvent(event)).toEqual(event);
   expect(event).toMatchObject({ kind: 5, content: '' });
   expect(event.tags).toEqual([
