@@ -142,7 +142,8 @@ export type CohortEvent =
   /** A reorganization mined another step of the signal whose change the round spends: the same bytes, on that change. */
   | { type: 'outpoint_moved'; outpoint: Outpoint; reason: AbortReason; retry_at: number }
   | { type: 'round_closed'; outcome: 'announced' | 'no_signal' }
-  | { type: 'reminded' }
+  /** `told`: what is sent again goes out in steps, beginning here. */
+  | { type: 'reminded'; told?: number }
   | { type: 'deaf_time_credited'; seconds: number }
   | { type: 'alarm_raised'; key: string; alarm: Omit<Alarm, 'at'> }
   | { type: 'alarm_cleared'; key: string }

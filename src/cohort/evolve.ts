@@ -164,7 +164,10 @@ function evolveTime(state: CohortState, event: Pick_<'reminded' | 'deaf_time_cre
       ? { ...timed, remind_at: Number.MAX_SAFE_INTEGER }
       : { ...timed, deadline: timed.deadline + event.seconds, remind_at: timed.remind_at + event.seconds };
   const { phase } = state;
-  if (phase.name === 'confirming') return { ...state, phase: moved(phase) };
+  if (phase.name === 'confirming') {
+    const again = event.type === 'reminded' && event.told !== undefined ? { told: event.told } : {};
+    return { ...state, phase: { ...moved(phase), ...again } };
+  }
   return phase.name !== 'formed'
     ? state
     : withBeacon(state, beacon => {

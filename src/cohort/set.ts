@@ -117,7 +117,9 @@ export function advanceConfirming(state: CohortState, phase: Confirming, env: En
       ...unheard.map(member => sendDropped(state, member, 'seat_dropped', 'the cohort set was not signed in time')),
     );
   if (env.now >= phase.remind_at)
-    return accept([{ type: 'reminded' }], ...unheard.map(member => sendSet(state, phase, member)));
+    return unheard.length > readyAtOnce(phase.participant_pubkeys.length)
+      ? accept([{ type: 'reminded', told: 0 }])
+      : accept([{ type: 'reminded' }], ...unheard.map(member => sendSet(state, phase, member)));
   return nothing;
 }
 

@@ -30,14 +30,20 @@ export function requestsUpTo({ participant_pubkeys, held }: Beacon, from: number
 /** Left out where all were told: so it is in small cohorts, and in every log that was written before. */
 export const toldField = (told: number, count: number): { told?: number } => (told < count ? { told } : {});
 
-/** Sends the proposed set to the next members. */
+/** Sends the proposed set to the next members who did not sign it. */
 export function advanceSetOut(
-  { participant_pubkeys: all }: Confirming,
+  { participant_pubkeys: all, signatures }: Confirming,
   from: number,
   send: (member: string) => Effect,
 ): Decision {
-  const told = Math.min(from + readyAtOnce(all.length), all.length);
-  return accept([{ type: 'members_told', what: 'set', told }], ...all.slice(from, told).map(send));
+  const members: string[] = [];
+  let told = from;
+  for (const member of all.slice(from)) {
+    if (!signatures.has(member) && members.length === readyAtOnce(all.length)) break;
+    if (!signatures.has(member)) members.push(member);
+    told++;
+  }
+  return accept([{ type: 'members_told', what: 'set', told }], ...members.map(send));
 }
 
 /** Whether the word that the cohort stands went out to this member. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type CohortState, decide, evolve } from '../../src/cohort/index.ts';
 import { readyAtOnce, requestsUpTo } from '../../src/cohort/telling.ts';
-import { answer, type Cohort, deliver, formed, fund, register, sentOf, update } from './driver.ts';
+import { answer, type Cohort, deliver, formed, fund, join, register, sentOf, startCohort, update } from './driver.ts';
 import { addService, drawHex, type Member, updateOf } from './members.ts';
 
 const COUNT = 46;
@@ -80,6 +80,24 @@ describe('a large cohort', () => {
       { sets: [], ready: [], requests: transports.slice(32) },
       { sets: [], ready: [], requests: [] },
     ]);
+  }, 240_000);
+
+  test('reminds in steps those who did not sign the set, and nobody else', () => {
+    const cohort = startCohort({ cohort_size: { min: 2, max: COUNT } });
+    for (let i = 0; i < COUNT; i++) join(cohort, `m${i}`);
+    const eager = new Set(cohort.members.slice(0, 2));
+    deliver(cohort, member => (eager.has(member) ? 'answer' : 'ignore'));
+    const before = sentOf({ effects: cohort.sent }, 'cohort_set').length;
+    const logged = cohort.log.length;
+    cohort.wait(cohort.terms.latency.cohort_set / 2);
+    const again = sentOf({ effects: cohort.sent }, 'cohort_set').slice(before);
+    const lazy = cohort.members.filter(member => !eager.has(member)).map(({ transport }) => transport);
+    expect(new Set(again.map(({ to }) => to))).toEqual(new Set(lazy));
+    expect(again).toHaveLength(lazy.length);
+    expect(cohort.log.slice(logged).map(({ type }) => type)).toEqual(['reminded', 'members_told', 'members_told']);
+    cohort.expectRestartable();
+    const rest = cohort.wait(1);
+    expect(rest.events).toEqual([]);
   }, 240_000);
 
   test('is told in fewer at once the more there is to tell: a member at least, and a small cohort in one step', () => {
