@@ -3,6 +3,7 @@ import { FALLBACK_KINDS, FALLBACK_TERMS } from './byzantine/fallback-kinds.ts';
 import { KINDS } from './byzantine/kinds.ts';
 import { LADDER_KINDS, LADDER_TERMS } from './byzantine/ladder-kinds.ts';
 import { playSessions, tableOf } from './byzantine/run.ts';
+import { SPEND_KINDS, SPEND_TERMS } from './byzantine/spend-kinds.ts';
 import { note } from './figures.ts';
 
 const SESSIONS = Number(process.env.TORTURE_BYZANTINE ?? 2_000);
@@ -16,7 +17,7 @@ test(`${SESSIONS} sessions of three members, each spoilt by one party: exact bla
   expect(report.rows.reduce((sum, { trials }) => sum + trials, 0)).toBe(SESSIONS);
 });
 
-/** Of each of the longer kinds of session. */
+/** Of longer kinds of session. */
 const SOME = Math.ceil(SESSIONS / 10);
 
 test(`${SOME} sessions with a fee ladder and refunds, each spoilt in one of its eight transactions`, async () => {
@@ -29,10 +30,18 @@ test(`${SOME} sessions with a fee ladder and refunds, each spoilt in one of its 
 
 const FEW = Math.ceil(SESSIONS / 20);
 
-test(`${FEW} sessions that come to a fallback, each spoilt there`, async () => {
-  const report = await playSessions(FEW, SEED, { kinds: FALLBACK_KINDS, terms: FALLBACK_TERMS });
+test.each([
+  {
+    part: 'byzantine fallback',
+    what: 'sessions that come to a fallback',
+    kinds: FALLBACK_KINDS,
+    terms: FALLBACK_TERMS,
+  },
+  { part: 'byzantine spend', what: 'cancels, moves and refunds', kinds: SPEND_KINDS, terms: SPEND_TERMS },
+])(`${FEW} $what, each spoilt by one party`, async ({ part, kinds, terms }) => {
+  const report = await playSessions(FEW, SEED, { kinds, terms });
   process.stdout.write(`${tableOf(report)}\n`);
-  note({ part: 'byzantine fallback', seed: SEED, sessions: FEW, kinds: FALLBACK_KINDS.length, violations: 0 });
-  if (FEW >= FALLBACK_KINDS.length) expect(report.rows.filter(({ trials }) => trials === 0)).toEqual([]);
+  note({ part, seed: SEED, sessions: FEW, kinds: kinds.length, violations: 0 });
+  if (FEW >= kinds.length) expect(report.rows.filter(({ trials }) => trials === 0)).toEqual([]);
   expect(report.rows.reduce((sum, { trials }) => sum + trials, 0)).toBe(FEW);
 });

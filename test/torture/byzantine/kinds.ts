@@ -2,7 +2,7 @@ import { curve } from '#curve';
 import { createMusig, finalizeSignal, readSignalPsbt, signalSighash } from '../../../src/bitcoin/index.ts';
 import type { Fault } from '../../../src/blame/index.ts';
 import { concatBytes, fromHex, toHex } from '../../../src/crypto/index.ts';
-import type { AbortReason, Body, Envelope, Message } from '../../../src/messages/index.ts';
+import type { AbortReason, Body, Envelope, Message, SpendPurpose } from '../../../src/messages/index.ts';
 import { optInStatement, policyFor, rebindStatement } from '../../../src/messages/index.ts';
 import type { VetoCode } from '../../../src/wallet/core.ts';
 import { draw, drawHex, publicHex, schnorr } from '../../cohort/members.ts';
@@ -39,6 +39,8 @@ export interface Kind {
   name: string;
   by: 'member' | 'aggregator' | 'nobody';
   expected: Expected;
+  /** Set where what is spoilt is a spend that announces nothing. */
+  purpose?: SpendPurpose;
   make: (cast: Cast) => Tamper;
 }
 

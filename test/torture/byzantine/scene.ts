@@ -6,7 +6,7 @@ import { fromHex } from '../../../src/crypto/index.ts';
 import type { DidDocument } from '../../../src/did/index.ts';
 import type { Body, Envelope, Message, Terms } from '../../../src/messages/index.ts';
 import type { MemberSession } from '../../../src/wallet/state.ts';
-import { type Controller, draw } from '../../cohort/members.ts';
+import { type Controller, draw, drawHex } from '../../cohort/members.ts';
 import { drafted, mine, ready, register, type Scene } from '../../wallet/core/driver.ts';
 import { sealed, updateState, type Wallet } from '../../wallet/core/wallet.ts';
 
@@ -110,6 +110,15 @@ export interface Told {
   kept: Transcript[];
 }
 
+/** What the aggregator has said and kept from now on, whenever it is asked. */
+export function toldSince({ history, aggregator }: Stage): () => Told {
+  const since = { told: history.length, kept: aggregator.kept.length };
+  return () => ({
+    aborts: unique(history.slice(since.told).flatMap(each => (each.type === 'round_aborted' ? [each.body] : []))),
+    kept: aggregator.kept.slice(since.kept),
+  });
+}
+
 /** Somebody's update starts a round; it is spoilt for a while; then everybody is honest until it is final. */
 export async function playSession(
   stage: Stage,
@@ -120,11 +129,7 @@ export async function playSession(
   const { aggregator, world } = stage;
   const owned = stage.owned[owner]!;
   const { wallet, controller } = owned;
-  const since = { told: stage.history.length, kept: aggregator.kept.length };
-  const told = (): Told => ({
-    aborts: unique(stage.history.slice(since.told).flatMap(each => (each.type === 'round_aborted' ? [each.body] : []))),
-    kept: aggregator.kept.slice(since.kept),
-  });
+  const told = toldSince(stage);
   const made = await drafted(controller, `update ${++stage.sessions}`, {
     document: owned.document,
     version: owned.version,
@@ -190,8 +195,9 @@ export function expectSound(stage: Stage): void {
       if (type === 'signal_authorization') once(signed, body.session_id, [body.agg_nonce, body.sig]);
       else once(leaves, body.session_id, [body.txids, body.sig]);
       expect(nonces.has(body.session_id)).toBe(true);
-      const { outpoint, signal_bytes } = wallet.beacon(cohort).sessions.get(body.session_id)!;
-      once(perOutpoint, `${outpoint.txid}:${outpoint.vout}`, signal_bytes);
+      const { outpoint, signal_bytes, purpose } = wallet.beacon(cohort).sessions.get(body.session_id)!;
+      // What announces nothing may stand beside a signal of its outpoint.
+      if (purpose === undefined) once(perOutpoint, `${outpoint.txid}:${outpoint.vout}`, signal_bytes);
     }
     for (const { updates } of wallet.state.dids.values())
       for (const version of new Set(updates.map(update => update.version))) {
@@ -206,11 +212,12 @@ export function expectSound(stage: Stage): void {
 }
 
 /** A nonce leaves only for what rules and chain make: built here once more, with the value that was really paid. */
-function expectRebuilt(
-  { outpoint, signal_bytes, steps, refunds = [] }: MemberSession,
-  { aggregator }: Stage,
-  truth: ChainView,
-): void {
+function expectRebuilt(session: MemberSession, { aggregator }: Stage, truth: ChainView): void {
+  const { outpoint, signal_bytes, steps, refunds = [], purpose } = session;
+  if (purpose !== undefined) {
+    expectPlain(session, aggregator, truth);
+    return;
+  }
   const funding = truth.history.find(tx => tx.txid === outpoint.txid);
   const value_sats = funding && parseTx(funding.hex).outputs[outpoint.vout]?.value_sats;
   expect(value_sats).toBeDefined();
@@ -229,6 +236,30 @@ function expectRebuilt(
   expect(Math.max(...fees)).toBeLessThanOrEqual(terms.fee_cap);
   expect(refunds).toEqual(refundsOf(terms, aggregator.script, hexes));
 }
+
+/** A spend without a word: one output, to where it may go, with its delay, and a fee under the cap. */
+function expectPlain(
+  { outpoint, steps, purpose }: MemberSession,
+  { advert, script }: Stage['aggregator'],
+  truth: ChainView,
+): void {
+  const { terms } = advert;
+  const { inputs, outputs } = parseTx(steps[0]!.unsigned_hex);
+  const to = purpose === 'cancel' ? script : purpose === 'move' ? MOVED_TO : '0014'.padEnd(44, '0');
+  expect(outputs.map(({ script_hex }) => script_hex)).toEqual([to]);
+  expect(inputs).toMatchObject([{ txid: outpoint.txid, vout: outpoint.vout }]);
+  const fee = outpoint.value_sats - outputs[0]!.value_sats;
+  expect(fee).toBeGreaterThan(0);
+  expect(fee).toBeLessThanOrEqual(terms.fee_cap);
+  if (purpose === 'refund') expect(inputs[0]!.sequence).toBe(terms.refund!.delay_blocks);
+  else {
+    const funding = truth.history.find(tx => tx.txid === outpoint.txid)!;
+    expect(parseTx(funding.hex).outputs[outpoint.vout]!.value_sats).toBe(outpoint.value_sats);
+  }
+}
+
+/** Where the members of every stage agree to move their money. */
+export const MOVED_TO = `5120${drawHex('the next beacon')}`;
 
 function once(known: Map<string, string>, key: string, value: unknown): void {
   const text = JSON.stringify(value);

@@ -59,6 +59,8 @@ export interface Aggregator {
   /** Evidence of misbehaviour. */
   readonly kept: Transcript[];
   receive(envelope: Envelope): void;
+  /** The operator begins a spend; why it cannot, if it cannot. */
+  spend(asked: Omit<Extract<Input, { type: 'start_spend' }>, 'type'>): string | null;
   advance(): void;
   /** What its resolver finds when it checks who controls a DID. */
   readonly documents: Map<string, { document: DidDocument; version: number }>;
@@ -72,9 +74,15 @@ export function newAggregator(world: World, name: string, changes: Partial<Terms
   let seq = 0;
 
   function once(input: Input): number {
+    const done = tried(input);
+    return typeof done === 'string' ? 0 : done;
+  }
+
+  /** How many events it came to, or why it was dropped. */
+  function tried(input: Input): number | string {
     const env: Env = { now: world.now, entropy: drawHex(`${name} entropy ${inputs++}`), chain: view() };
     const decision = decide(state, input, env);
-    if ('drop' in decision) return 0;
+    if ('drop' in decision) return decision.drop;
     for (const event of decision.events) {
       const stored: Stored<CohortEvent> = roundTrip({ ...event, at: world.now });
       state = evolve(state, stored);
@@ -120,6 +128,10 @@ export function newAggregator(world: World, name: string, changes: Partial<Terms
     receive(envelope) {
       once({ type: 'message', envelope, admission: { invites: [], allowlist: [] } });
       self.advance();
+    },
+    spend(asked) {
+      const done = tried({ type: 'start_spend', ...asked });
+      return typeof done === 'string' ? done : null;
     },
     advance() {
       while (once({ type: 'advance' }) > 0);
