@@ -166,10 +166,14 @@ export function createSucceeding(parts: SucceedingParts): SuccessionApi & {
       by_companion: first.companion !== undefined,
       ...more,
     });
-    if (first.phase.name === 'retired')
-      return at('done', 'nothing: the cohort key is deleted; proofs are kept, and fetched, for ever');
+    const isRetired = (): boolean => membershipOf(cohort).membership.phase.name === 'retired';
+    const over = (): SuccessionProgress =>
+      at('done', 'nothing: the cohort key is deleted; proofs are kept, and fetched, for ever');
+    if (isRetired()) return over();
     const byCompanion = first.companion !== undefined;
     await actor.lookAll();
+    // A companion may have said just now that it has deleted its key.
+    if (isRetired()) return over();
     const { membership, beacon } = readyBeacon(cohort);
     const { status, leaving } = beacon;
     const isGone = (status?.gone.length ?? 0) > 0;
@@ -217,9 +221,8 @@ export function createSucceeding(parts: SucceedingParts): SuccessionApi & {
       const release = target ?? beacon.release;
       await endByCompanion({ cohort, release, deleteKey, abandon });
       did.push('told the companion to delete the cohort key as soon as nothing needs it');
-      const isDone = provenBeaconOf(membershipOf(cohort).membership) && !beaconOf(membershipOf(cohort).membership);
       const why = needed === null ? '' : `: ${needed}`;
-      return isDone
+      return isRetired()
         ? at('done', 'nothing; the companion has deleted the cohort key', { successor })
         : at('delete_key', `the companion deletes the cohort key by itself, once nothing needs it${why}`, {
             successor,

@@ -35,7 +35,11 @@ export async function openPair(
 /** A member of two halves and a plain one, in a cohort of two that stands. Nothing is funded, no DID is made. */
 export async function openHalves(
   aggregator: Daemon,
-  { owner, companion, other }: { owner: Wallet; companion: Wallet; other: Wallet },
+  {
+    owner,
+    companion,
+    other,
+  }: { owner: Wallet; companion: { companionOpen(): Promise<{ link: string }> }; other: Wallet },
 ): Promise<{ cohort: string; address: string; link: string }> {
   const { link } = await companion.companionOpen();
   await owner.companionPair({ link });
