@@ -154,7 +154,7 @@ export interface ByHandApi {
 }
 
 /** What is told of a message that came by hand. */
-export type HandNews = WalletEvent | { type: 'refused'; text: string };
+export type HandNews = WalletEvent | { type: 'refused'; text: string; cohort?: string };
 
 /** An update in a content-addressed store, under its address (IPFS CIDv1). */
 export interface Published {
@@ -315,13 +315,18 @@ export interface CohortView {
   status?: CohortStatus;
   /** This wallet said that it wants to go. */
   leaving?: true;
+  /** The companion (x-only key) that holds the seat and answers rounds; left out where this wallet does. */
+  companion?: string;
   /**
    * Spends by the operator's recovery key, which no member agreed to; left out where there is none. `signal`: what it
    * announced by that, under which no DID of this wallet may be resolvable any more.
    */
   recoveries?: { txid: string; signal: string | null }[];
   open_sessions: { session_id: string; round: number; attempt: number; txid: string }[];
-  /** `blame`: whom the aggregator blames, and whether the wallet found it proven. */
+  /**
+   * The last attempt that was called off, until its session is settled. `blame`: whom the aggregator blames, and whether the
+   * wallet found it proven; that stays.
+   */
   last_abort: {
     round: number;
     reason: string;

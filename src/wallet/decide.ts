@@ -8,7 +8,7 @@ import { barredByOwner } from './companion/barred.ts';
 import { type CompanionInput, decideCompanionship, withNews } from './companion/decide.ts';
 import { decideEnding, isEnding } from './companion/ending.ts';
 import { decideOrder } from './companion/orders.ts';
-import { decideTold, lockForCompanion } from './companion/owner.ts';
+import { decideTold, isForsaken, lockForCompanion } from './companion/owner.ts';
 import { asCompanion, peerOf } from './companion/pair.ts';
 import { companionSilence } from './companion/restoring.ts';
 import { decideDoubt, doubtAbout, trustCopy } from './doubt.ts';
@@ -148,6 +148,10 @@ function submitUpdate(state: WalletState, input: Extract<Input, { type: 'submit_
     if (!beacon) return { refuse: `cohort ${cohort} is not ready` };
     if (beacon.registrations.get(did)?.name !== 'held')
       return { refuse: `${did} is not registered in cohort ${cohort}` };
+    if (!own_signal && isForsaken(state, membership))
+      return {
+        refuse: `the companion that holds the seat in ${membership.terms.id} signs nothing any more: announce by the own beacon of the DID (--via singleton)`,
+      };
     if (bare && membership.companion) return { refuse: 'a companion takes whole updates: it checks what it signs for' };
     // It waits for the next opportunity.
     if (membership.terms.flow === 'pull' && !membership.companion) continue;

@@ -42,10 +42,22 @@ export function cohortViews(state: WalletState, hasKey: (transport: string) => b
       })),
       ...(beacon?.status ? { status: beacon.status } : {}),
       ...(beacon?.leaving ? { leaving: true as const } : {}),
+      ...(membership.companion === undefined ? {} : { companion: membership.companion }),
       ...(beacon && beacon.recoveries.length > 0 ? { recoveries: beacon.recoveries } : {}),
-      last_abort: membership.last_abort,
+      last_abort: beacon && isPast(beacon, membership.last_abort) ? null : membership.last_abort,
     };
   });
+}
+
+/** Nothing of an attempt may still appear once its session is settled; whom it blamed stays of interest. */
+function isPast({ sessions, signals }: MemberBeacon, abort: Membership['last_abort']): boolean {
+  if (abort === null || (abort.blame ?? []).length > 0) return false;
+  return [...sessions.values()].some(
+    ({ round, purpose, settled, signal_bytes }) =>
+      round === abort.round &&
+      purpose === undefined &&
+      (settled !== null || signals.get(signal_bytes)?.seen.status === 'final'),
+  );
 }
 
 const cidOf = (hash: string): string => cidV1(fromHex(hash, 32));

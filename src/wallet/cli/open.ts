@@ -5,6 +5,7 @@ import { kuboStore } from '../../content/index.ts';
 import type { Log } from '../../nostr/log.ts';
 import { isLockedKeyFile } from '../../shell/keystore.ts';
 import { StoreLocked } from '../../store/errors.ts';
+import type { WalletStatus } from '../api.ts';
 import type { openWallet, Wallet } from '../client.ts';
 import { type ChainConfig, homeFolder, loadWalletConfig, type Sources, type WalletConfig } from '../config.ts';
 import { type Invocation, Refused } from './command.ts';
@@ -127,15 +128,19 @@ export interface Connected {
   isRunning: boolean;
 }
 
+/** Whether a companion answers rounds for this wallet. */
+export const hasCompanion = ({ companion }: Pick<WalletStatus, 'companion'>): boolean =>
+  companion?.role === 'owner' && companion.phase === 'paired';
+
 /**
  * Does something with the wallet: over the socket of the process that holds it, else by opening it here for as long as
- * that takes. `online` connects it to its relays; `to_save` only a wallet that saves its state there.
- * Throws what `use` throws, Refused `interrupted` on a signal, and
+ * that takes. `online` connects it to its relays; `to_save` only a wallet that saves its state there, `as_owner` only one
+ * that has a companion to ask. Throws what `use` throws, Refused `interrupted` on a signal, and
  * StoreLocked where another command has the wallet open.
  */
 export async function withWallet<T>(
   invocation: Invocation,
-  { online }: { online: boolean | 'to_save' },
+  { online }: { online: boolean | 'to_save' | 'as_owner' },
   use: (connected: Connected) => Promise<T>,
 ): Promise<T> {
   const { signal } = invocation.io;
@@ -149,7 +154,11 @@ export async function withWallet<T>(
   }
   const { wallet, close } = opened;
   try {
-    if (online === true || (online === 'to_save' && config.state_on_relays)) wallet.start();
+    const isWanted = {
+      to_save: () => config.state_on_relays,
+      as_owner: () => hasCompanion(wallet.status()),
+    };
+    if (typeof online === 'string' ? isWanted[online]() : online) wallet.start();
     const using = use({ port: localPort(wallet), config, isRunning: false });
     return await untilTold(signal, Promise.race([using, wallet.failed]));
   } finally {

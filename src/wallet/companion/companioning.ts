@@ -274,6 +274,12 @@ export function createCompanioning(parts: CompanioningParts): Companioning {
 
     async companionRevoke() {
       const { companion, policy } = owner();
+      if (policy?.revoked) {
+        // Said before, and not answered then.
+        connecting.start();
+        await answered(`policy ${policy.version}`, 'the policy');
+        return { companion };
+      }
       // The end needs no cap, but a policy has one.
       await issue({ fee_cap: 0, expires_at: now(), ...policy, revoked: true, dids: [], adverts: [] });
       return { companion };

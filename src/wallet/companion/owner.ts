@@ -102,7 +102,9 @@ export function decideLost(state: WalletState, reason: string): Decision {
  */
 export function decideTold(state: WalletState, owner: Owner, envelope: Envelope, env: Env): Decision | null {
   if (envelope.from !== owner.companion) return { drop: 'not from the companion of this wallet' };
-  if (owner.phase === 'ended') return { drop: 'the companion was given up' };
+  // Revoked by its own word, it still says of what reached it afterwards that it never signs for that.
+  const isLate = owner.reason === 'revoked' && envelope.type === 'rejection' && envelope.cohort !== owner.pairing;
+  if (owner.phase === 'ended' && !isLate) return { drop: 'the companion was given up' };
   const asked = (envelope.in_reply_to && state.asked.get(envelope.in_reply_to)) || null;
   if (envelope.cohort !== owner.pairing) return decideAbout(state, envelope, asked);
   const decision = decideOwn(state, owner, envelope, asked, env);
@@ -300,6 +302,12 @@ const updateOf = (own: WalletDid | undefined, announcement: string): WalletUpdat
 /** Whether an update was given to a companion: then only its word, or the chain, says that nothing was signed for it. */
 export const isWithCompanion = ({ cohorts }: WalletState, update: Pick<WalletUpdate, 'cohorts'>): boolean =>
   update.cohorts.some(cohort => cohorts.get(cohort)?.companion !== undefined);
+
+/** Whether the seat in a cohort is a companion's that was revoked or given up: what is sent there would be locked for nothing. */
+export function isForsaken(state: WalletState, { companion }: Pick<Membership, 'companion'>): boolean {
+  const owner = asOwner(state);
+  return companion !== undefined && (owner?.companion !== companion || owner.policy?.revoked === true);
+}
 
 /** A version that goes to a companion counts as signed from then on: it can be signed at any time, with nobody to ask. */
 export function lockForCompanion(

@@ -1,9 +1,20 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type CompanionView, WalletError } from '../../../src/wallet/api.ts';
+import { type CohortView, type CompanionView, WalletError } from '../../../src/wallet/api.ts';
 import { encodeCompanionLink } from '../../../src/wallet/companion/link.ts';
-import { advertEvent, advertOf, cli, DID_ONE, didView, fakeWallet, NOW, statusOf, tempHome } from './harness.ts';
+import {
+  advertEvent,
+  advertOf,
+  cli,
+  cohortView,
+  DID_ONE,
+  didView,
+  fakeWallet,
+  NOW,
+  statusOf,
+  tempHome,
+} from './harness.ts';
 
 const companion = 'c'.repeat(64);
 const link = encodeCompanionLink({
@@ -129,12 +140,30 @@ describe('companion status', () => {
   });
 
   test('of an owner, with what is wrong', async () => {
-    expect(await shown(asOwner)).toMatch(/state +paired\nheard +1 min ago\npolicy +3\n/);
-    const silent = await shown({ ...asOwner, heard_at: NOW - 3 * 86_400, policy_in_force: 2 });
+    const [well, silent, ended] = await Promise.all([
+      shown(asOwner),
+      shown({ ...asOwner, heard_at: NOW - 3 * 86_400, policy_in_force: 2 }),
+      shown({ ...asOwner, policy: { ...policy, expires_at: NOW - 60 } }),
+    ]);
+    expect(well).toMatch(/state +paired\nheard +1 min ago\npolicy +3\n/);
     expect(silent).toMatch(/3 d ago: is it running\?.*cohort keys are gone/);
     expect(silent).toMatch(/version 2: the companion has not taken the newest/);
-    const over = { ...policy, expires_at: NOW - 60 };
-    expect(await shown({ ...asOwner, policy: over })).toMatch(/nothing is signed; renew it/);
+    expect(ended).toMatch(/nothing is signed; renew it/);
+  });
+
+  test('of an owner that slept: it asks its companion first, and shows what that says', async () => {
+    let view: CompanionView = asOwner;
+    const wallet = fakeWallet({ status: () => statusOf({ companion: view }) });
+    wallet.start = () => {
+      view = { ...asOwner, heard_at: NOW - 1 };
+    };
+    expect((await cli(at('status'), { wallet })).out).toMatch(/heard +1 s ago/);
+    // A wallet that has none is not connected for it.
+    const whole = fakeWallet({ status: () => statusOf({ companion: null }) });
+    whole.start = () => {
+      throw new Error('not expected');
+    };
+    expect((await cli(at('status'), { wallet: whole })).code).toBe(0);
   });
 
   test('of a companion', async () => {
@@ -153,6 +182,18 @@ describe('companion status', () => {
     expect(text).toMatch(/to tell +2 signatures/);
     expect(text).toMatch(/not joined +dddddddddddd: the advert is full/);
   });
+});
+
+test('status of an owner that sleeps says who answers rounds, and of a seat of its own that nobody does', async () => {
+  const seat = cohortView(advertOf(advertEvent('demo')));
+  const shown = async (cohorts: CohortView[]) => {
+    const wallet = fakeWallet({ status: () => statusOf({ companion: asOwner, cohorts }) });
+    return (await cli(['status', '--home', home, '--log-level', 'error'], { wallet })).out;
+  };
+  const by = { ...seat, companion };
+  expect(await shown([by])).toMatch(/process +not running: the companion answers rounds\n/);
+  expect(await shown([by])).toMatch(/seat +held by the companion/);
+  expect(await shown([by, seat])).toMatch(/process +not running: nobody answers rounds/);
 });
 
 test('join --companion gives the advert to the companion, after its terms were shown', async () => {

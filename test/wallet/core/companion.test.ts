@@ -205,6 +205,27 @@ describe('the policy', () => {
     );
     expect(sentOf(outcome, 'rejection')).toMatchObject([{ code: 'wrong_phase' }]);
   });
+
+  test('that is revoked frees what reached it too late, too; and nothing is given to it any more', async () => {
+    const pair = await standing('crossed');
+    const { scene, owner, one } = pair;
+    await submit(scene, owner, one);
+    expect(updateState(owner, one.did)).toEqual(['locked']);
+    const crossing = owner.mail.splice(0);
+    issue(owner, { revoked: true });
+    await submit(scene, owner, one, { patch: addService('another') });
+    expect(updateState(owner, one.did)).toEqual(['locked']);
+    deliver(scene);
+    expect(owner.state.companionship).toMatchObject({ phase: 'ended', reason: 'revoked' });
+    expect(updateState(owner, one.did)).toEqual(['locked']);
+    owner.mail.push(...crossing);
+    deliver(scene);
+    expect(updateState(owner, one.did)).toEqual(['refused']);
+    // Nobody would ever sign for it there.
+    await submit(scene, owner, one, { patch: addService('another') });
+    expect(updateState(owner, one.did)).toEqual(['refused']);
+    expect(owner.mail).toEqual([]);
+  });
 });
 
 describe('a companion that is revoked', () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { toHex } from '../../../src/crypto/index.ts';
 import { announcementOf } from '../../../src/did/index.ts';
 import { holdsEvidence } from '../../../src/wallet/core.ts';
+import { cohortViews } from '../../../src/wallet/views.ts';
 import { deliver, drafted, mine, only, ready, register, registerListed, resolveBy, wait } from './driver.ts';
 import { updateState } from './wallet.ts';
 
@@ -102,7 +103,11 @@ test('a wallet that signs after the reminder, or after a restart in between, sti
   expect(stages()).toEqual(['lost']);
   wait(scene, 60);
   expect(stages()).toEqual(['lost', 'signed']);
+  // What was called off is shown until nothing of it may appear any more.
+  const abort = () => cohortViews(bob!.state, () => true)[0]!.last_abort;
+  expect(abort()).toMatchObject({ round: 1 });
   mine(scene, 7);
+  expect(abort()).toBeNull();
   expect(updateState(ada!, one.did)).toEqual(['final']);
   for (const wallet of scene.wallets) wallet.restart();
 });

@@ -12,7 +12,8 @@ import {
 } from '../command.ts';
 import { companionRows, policyRows } from '../companion-rows.ts';
 import { hint, paintOf, waiting, writeJson, writeLines } from '../io.ts';
-import { withWallet } from '../open.ts';
+import { hasCompanion, withWallet } from '../open.ts';
+import type { WalletPort } from '../port.ts';
 import { findDid } from '../refs.ts';
 import { open, pair } from './companion-pairing.ts';
 
@@ -115,13 +116,37 @@ const revoke: Command = {
   },
 };
 
+const WAKE_MS = 5_000;
+const QUIET_MS = 1_500;
+const LOOK_MS = 100;
+
+/** A companion that is there tells its owner at once what it missed; this waits until there is no more of it. */
+async function awake(port: WalletPort): Promise<void> {
+  const look = async (): Promise<string> => {
+    const { companion, cohorts, dids } = await port.status();
+    return JSON.stringify([companion, cohorts, dids]);
+  };
+  const until = Date.now() + WAKE_MS;
+  let last = await look();
+  let isHeard = false;
+  for (let changed = Date.now(); Date.now() < until && !(isHeard && Date.now() - changed > QUIET_MS); ) {
+    await new Promise(resolve => setTimeout(resolve, LOOK_MS));
+    const now = await look();
+    if (now === last) continue;
+    [last, isHeard, changed] = [now, true, Date.now()];
+  }
+}
+
 const status: Command = {
   name: 'companion status',
   arguments: [],
   summary: 'show the companion, or the owner, of this wallet and the policy between them',
+  details: 'An owner that slept asks its companion first for what it missed, if the companion can be reached at once.',
   options: NETWORKING,
   run: invocation =>
-    withWallet(invocation, { online: false }, async ({ port }) => {
+    withWallet(invocation, { online: 'as_owner' }, async ({ port, isRunning }) => {
+      if (!isRunning && hasCompanion(await port.status()))
+        await waiting(invocation, 'asking the companion', awake(port));
       const { companion } = await port.status();
       if (invocation.json) writeJson(invocation, companion);
       else if (companion === null) writeLines(invocation, ['this wallet has no companion, and is none']);

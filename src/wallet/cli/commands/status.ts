@@ -13,7 +13,7 @@ import { type Command, EXIT, NETWORKING } from '../command.ts';
 import { companionRows } from '../companion-rows.ts';
 import { paintOf, type Reader, writeJson } from '../io.ts';
 import { blameText } from '../news.ts';
-import { homeOf, withWallet } from '../open.ts';
+import { hasCompanion, homeOf, withWallet } from '../open.ts';
 import type { WalletPort } from '../port.ts';
 import { didTable } from './did-list.ts';
 
@@ -58,7 +58,9 @@ function statusText(
         'process',
         where.isRunning
           ? 'running'
-          : { text: 'not running: nobody answers rounds; see btcr2-wallet run', style: 'yellow' },
+          : hasCompanion(now) && cohorts.every(({ companion }) => companion)
+            ? 'not running: the companion answers rounds'
+            : { text: 'not running: nobody answers rounds; see btcr2-wallet run', style: 'yellow' },
       ],
       ...relays.map(({ url, connected }, i): [string, Cell] => [
         i === 0 ? 'relays' : '',
@@ -139,6 +141,7 @@ function cohortText(view: CohortView, reader: Pick<Reader, 'io'>): string {
       ['cohort', { text: view.advert_id, style: 'bold' }],
       ['id', view.cohort],
       ['phase', safeText(view.phase)],
+      ['seat', view.companion === undefined ? null : 'held by the companion, which answers rounds'],
       ['transport key', transportText(view)],
       ...standingRows(view),
       ['members', view.members === null ? null : String(view.members)],
