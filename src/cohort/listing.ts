@@ -1,5 +1,6 @@
 import { beaconAddresses, type DidDocument } from '../did/index.ts';
 import type { Beacon, Registration } from './state.ts';
+import { utc } from './utc.ts';
 
 const addresses = new WeakMap<DidDocument, readonly string[]>();
 
@@ -36,5 +37,6 @@ export function endBlocker(beacon: Beacon, now: number): string | null {
   const over = nobodySigns(beacon);
   if (over !== null || !succession || now >= succession.deadline || beacon.round_requested) return over;
   const missing = awaitedDids(beacon).filter(({ did }) => !beacon.ready.has(did)).length;
-  return missing === 0 ? null : `the last signal waits until ${succession.deadline} for updates of ${missing} DIDs`;
+  if (missing === 0) return null;
+  return `the last signal waits until ${utc(succession.deadline)} for updates of ${missing === 1 ? 'one DID' : `${missing} DIDs`}`;
 }

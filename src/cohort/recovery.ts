@@ -34,15 +34,28 @@ export function draftRecovery(state: CohortState, beacon: Beacon, to: string, en
   const keys = treeKeysOf(beacon.participant_pubkeys, beacon.policy);
   if (!keys) return KEYPATH;
   if (!env.chain) return 'the chain has not been read yet';
+  const { fee_cap, btc_network } = state.advert.terms;
+  // Before the delay, too: a slip of the pen is better known months before than on the day.
+  const slip = addressProblem(to, btc_network);
+  if (slip !== null) return slip;
   const outpoint = ripeOutpoint(beacon, env.chain, keys.tree.policy.recovery_delay_blocks);
   if (typeof outpoint === 'string') return outpoint;
-  const { fee_cap, btc_network } = state.advert.terms;
   const { feeSats } = chooseFee({
     estimate: env.chain.fee_rate,
     capSats: fee_cap,
     vsize: recoveryVsize(keys.tree, SPEND_VSIZE),
   });
   return spendOf(beacon, outpoint, to, btc_network, feeSats);
+}
+
+function addressProblem(to: string, network: Parameters<typeof addressToScript>[1]): string | null {
+  try {
+    addressToScript(to, network);
+    return null;
+  } catch (error) {
+    if (error instanceof BitcoinFormatError) return error.message;
+    throw error;
+  }
 }
 
 function spendOf(

@@ -27,6 +27,7 @@ import { endBlocker, nobodySigns } from './listing.ts';
 import { ownTransactions } from './own.ts';
 import type { Beacon, CohortState, Frozen, Outpoint, Round, Session, Stage, Step } from './state.ts';
 import { requestsUpTo, toldField } from './telling.ts';
+import { utc } from './utc.ts';
 
 export const CONFIRMATIONS_FINAL = 6;
 
@@ -61,7 +62,7 @@ export function roundBlocker(state: CohortState, beacon: Beacon, env: Env): stri
   if (ends !== null) return ends;
   const last = beacon.signals.at(-1);
   if (last && last.seen.status !== 'final') return 'the last signal is not final';
-  if (env.now < beacon.not_before) return `waiting until ${beacon.not_before}`;
+  if (env.now < beacon.not_before) return `waiting until ${utc(beacon.not_before)}`;
   if (last && env.now < beacon.last_signal_at + terms.frequency.min_interval)
     return `signals are at least ${terms.frequency.min_interval} s apart`;
   const due = env.now >= Math.max(beacon.last_signal_at, beacon.last_opportunity_at) + terms.frequency.interval;

@@ -74,23 +74,42 @@ export function nearest(word: string, known: Iterable<string>): string | null {
 const dotted = (path: readonly PropertyKey[]): string =>
   path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`)).join('');
 
-/** Keys that the tables at a place know; of a choice of tables, those of the one that its `backend` chose. */
-function knownKeys(path: readonly PropertyKey[], raw: unknown): string[] {
+/** Keys that choose between tables. */
+const CHOOSERS = ['backend', 'type'];
+
+interface KnownKeys {
+  /** Of the table that was chosen; of all, where none was. */
+  known: string[];
+  /** Of the tables that were not chosen. */
+  elsewhere: string[];
+  /** What chose it, such as `type = "keypath"`. */
+  chosen: string;
+}
+
+/** Keys that the tables at a place know; of a choice of tables, those of the one that its `backend` or `type` chose. */
+function knownKeys(path: readonly PropertyKey[], raw: unknown): KnownKeys {
   const tables = schemasAt(path).filter(schema => schema instanceof z.ZodObject);
-  const backend = valueAt(raw, [...path, 'backend']);
-  const fitting = tables.filter(({ shape }) => {
-    const choice = shape.backend;
-    return choice instanceof z.ZodLiteral && choice.values.has(String(backend));
-  });
-  return [...new Set((fitting.length > 0 ? fitting : tables).flatMap(({ shape }) => Object.keys(shape)))];
+  const keysOf = (some: typeof tables): string[] => [...new Set(some.flatMap(({ shape }) => Object.keys(shape)))];
+  for (const name of CHOOSERS) {
+    const value = String(valueAt(raw, [...path, name]));
+    const fitting = tables.filter(({ shape }) => {
+      const choice = shape[name];
+      return choice instanceof z.ZodLiteral && choice.values.has(value);
+    });
+    if (fitting.length > 0)
+      return { known: keysOf(fitting), elsewhere: keysOf(tables), chosen: `${name} = "${value}"` };
+  }
+  return { known: keysOf(tables), elsewhere: [], chosen: '' };
 }
 
 /** Says in plain words what is wrong with a value and which values are allowed; never quotes a text. */
 export function explain(issue: z.core.$ZodIssue, raw: unknown): ConfigProblem[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(path, raw);
+    const { known, elsewhere, chosen } = knownKeys(path, raw);
     return issue.keys.map(key => {
+      if (elsewhere.includes(key))
+        return { key: dotted([...path, key]), text: `does not go with ${chosen} (known there: ${known.join(', ')})` };
       const meant = nearest(key, known);
       const hint = meant === null ? '' : `; did you mean ${meant}?`;
       return { key: dotted([...path, key]), text: `unknown key${hint} (known here: ${known.join(', ')})` };

@@ -133,8 +133,9 @@ export interface CohortDetail extends CohortSummary {
 }
 
 export interface SpendSummary {
-  session_id: string;
-  purpose: SpendPurpose;
+  /** Null for a spend by the recovery key, which no member signs. */
+  session_id: string | null;
+  purpose: SpendPurpose | 'recovery';
   to: string;
   outpoint: { txid: string; vout: number; value_sats: number };
   fee_sats: number;
@@ -182,6 +183,8 @@ export interface RoundDetail extends RoundSummary {
   signal_bytes: string | null;
   outpoint: { txid: string; vout: number; value_sats: number } | null;
   fee_sats: number | null;
+  /** Which of the transactions of rising fee that is, that members signed or are to sign; null where there is none. */
+  step: { number: number; of: number } | null;
   hex: string | null;
   open_sessions: { session_id: string; attempt: number; authorized: number; members: number }[];
   /** `cid`: address (IPFS CIDv1) of the signed update, for whoever has its bytes. */

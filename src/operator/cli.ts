@@ -22,7 +22,7 @@ import type { LockResult } from './lock-keys.ts';
 import { createLogger } from './logger.ts';
 import { qrText } from './qr.ts';
 import { controlPath, type RunOptions, runDaemon, type StartDaemon } from './run.ts';
-import { type Out, painter, plural, type Style, safeText, wantsColour, withProgress } from './terminal.ts';
+import { type Out, painter, plural, type Style, safeText, sats, wantsColour, withProgress } from './terminal.ts';
 import {
   advertTable,
   advertView,
@@ -312,7 +312,7 @@ export async function runCli(world: CliWorld): Promise<number> {
         print(
           await recover(call, first, second ?? '', given),
           ({ txid, to, outpoint, fee_sats }) =>
-            `Sent ${txid}: ${outpoint.value_sats - fee_sats} sat to ${safeText(to)}, by the recovery key. It announces nothing; every member sees it.\n`,
+            `Sent ${txid}: ${sats(outpoint.value_sats - fee_sats)} to ${safeText(to)}, by the recovery key. It announces nothing; every member sees it.\n`,
         );
         break;
       case 'spend list':
@@ -342,9 +342,13 @@ export async function runCli(world: CliWorld): Promise<number> {
   async function recover(call: Call, cohort: string, to: string, given: Given) {
     const file = given.text('key-file');
     if (file === undefined) throw new UsageError('--key-file has to name the recovery key');
-    const { signRecovery } = await import('./recovery-key.ts');
+    const { requireRecoveryKey, signRecovery } = await import('./recovery-key.ts');
+    const path = resolve(world.cwd, file);
+    // Also long before the delay has passed: then a wrong file can still be helped.
+    const { terms } = await call('cohortShow', { cohort });
+    requireRecoveryKey(terms.policy, path);
     const offer = await call('recoveryOffer', { cohort, to });
-    const hex = signRecovery(offer, { file: resolve(world.cwd, file), to, random: world.random });
+    const hex = signRecovery(offer, { file: path, to, random: world.random });
     return call('recoverySend', { cohort, hex });
   }
 

@@ -39,6 +39,17 @@ function withRecoveryKey<T>(file: string, use: (secret: Bytes) => T): T {
   }
 }
 
+/** Throws OperatorError `bad_key` for a file that does not hold the recovery key of these terms. */
+export function requireRecoveryKey(policy: RecoveryOffer['policy'], file: string): void {
+  if (policy.type !== 'fallback') throw new OperatorError('refused', 'the terms have no recovery key');
+  withRecoveryKey(file, secret => requireKey(policy, secret, file));
+}
+
+function requireKey({ recovery_key }: { recovery_key: string }, secret: Bytes, file: string): void {
+  if (publicOf(secret) !== recovery_key)
+    throw new OperatorError('bad_key', `${file} is not the recovery key of these terms, ${recovery_key}`);
+}
+
 /**
  * Signs what the daemon offers, after building it anew: the same output of the beacon of these members, to the address that
  * was typed, and nothing else. The secret never leaves this process. Throws OperatorError for another key than the terms
@@ -59,8 +70,7 @@ export function signRecovery(offer: RecoveryOffer, { file, to, random }: Recover
   if (unsignedHex !== offer.unsigned_hex)
     throw new OperatorError('refused', 'the aggregator offers another transaction than the one that was asked for');
   return withRecoveryKey(file, secret => {
-    if (publicOf(secret) !== policy.recovery_key)
-      throw new OperatorError('bad_key', `${file} is not the recovery key of these terms, ${policy.recovery_key}`);
+    requireKey(policy, secret, file);
     const message = leafSighash(unsignedHex, { scriptHex, valueSats: outpoint.value_sats }, keys.tree.recovery);
     return finalizeRecovery(unsignedHex, keys, curve.signSchnorr(message, secret, random(32))).hex;
   });

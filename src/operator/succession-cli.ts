@@ -33,12 +33,13 @@ export function successionMethod(
 /** The answer to `cohort succession` and to what changes it. */
 export function successionView(summary: SuccessionSummary, { paint, now }: View): string {
   const { stage, successor, deadline, money, listing, members, unknown_dids } = summary;
+  const isAwaited = stage === 'forming' || stage === 'updating';
   const head = fields(
     [
       ['cohort', summary.advert_id],
       ['beacon address', summary.beacon_address],
       ['stage', stage ?? 'it goes on'],
-      ['last signal', deadline === null ? null : `at the latest ${relativeTime(deadline, now)}`],
+      ['last signal', isAwaited && deadline !== null ? `at the latest ${relativeTime(deadline, now)}` : null],
       [
         'successor',
         successor &&
@@ -47,7 +48,7 @@ export function successionView(summary: SuccessionSummary, { paint, now }: View)
       ],
       [
         'still listed by',
-        `${plural(listing.length, 'DID')}${unknown_dids === 0 ? '' : `, and perhaps ${unknown_dids} more`}`,
+        `${plural(listing.length, 'DID')}${unknown_dids === 0 ? '' : `, and perhaps ${unknown_dids} more`}, as far as was told here`,
       ],
       [
         'money',

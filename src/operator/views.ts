@@ -204,6 +204,11 @@ function cohortFields(cohort: CohortSummary, { paint, now }: View): string {
   );
 }
 
+const policyText = (policy: CohortDetail['terms']['policy']): string =>
+  policy.type === 'keypath'
+    ? 'keypath: all members together, and nobody else'
+    : `fallback: all members; or all but one; or after ${plural(policy.recovery_delay_blocks, 'block')} the recovery key ${policy.recovery_key} alone`;
+
 /** The answer to `cohort show`. */
 export function cohortView(cohort: CohortDetail, view: View): string {
   const { paint, now } = view;
@@ -211,7 +216,8 @@ export function cohortView(cohort: CohortDetail, view: View): string {
   const termFields = fields(
     [
       ['type', `${terms.type}, bit order ${terms.bit_order}, OP_RETURN ${terms.signal_output}`],
-      ['policy', `${terms.policy.type}, ${terms.flow}, privacy ${terms.privacy}, ${terms.communication.join(' ')}`],
+      ['policy', policyText(terms.policy)],
+      ['form', `${terms.flow}, privacy ${terms.privacy}, ${terms.communication.join(' ')}`],
       ['admission', `${terms.admission}${terms.unproven_dids ? ', DIDs without proof' : ''}`],
       ['fee cap', `${sats(terms.fee_cap)} a signal, funded by ${terms.funder}`],
       ['fee ladder', terms.fee_ladder ? ladderText(terms.fee_ladder) : null],
@@ -347,6 +353,9 @@ export const spendView = (spend: SpendSummary, { paint }: View): string =>
     paint,
   );
 
+const feeText = ({ step }: RoundDetail): string =>
+  step === null || step.of === 1 ? '' : `, step ${step.number} of ${step.of}`;
+
 /** The answer to `round show`. */
 export function roundView(round: RoundDetail, view: View): string {
   const { paint } = view;
@@ -360,7 +369,7 @@ export function roundView(round: RoundDetail, view: View): string {
       ['session', round.session_id],
       ['signal bytes', round.signal_bytes],
       ['outpoint', outpoint && `${outpoint.txid}:${outpoint.vout}, ${sats(outpoint.value_sats)}`],
-      ['fee', round.fee_sats === null ? null : sats(round.fee_sats)],
+      ['fee', round.fee_sats === null ? null : `${sats(round.fee_sats)}${feeText(round)}`],
       ['txid', round.txid],
       ['height', round.height === null ? null : thousands(round.height)],
       ['map', round.map_cid && `${round.map_cid}${round.map_published ? ', published' : ''}`],

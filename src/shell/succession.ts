@@ -99,8 +99,16 @@ function stepsOf(summary: SuccessionSummary, beacon: Beacon): Pick<SuccessionSum
           ...(beacon.round ? [`round ${beacon.round.number} to end`] : []),
           ...missing.map(({ did, member }) => `an update of ${did}, which ${shortId(member)} holds`),
           ...(missing.length === 0 && !beacon.round ? ['the last signal to open'] : []),
+          ...(summary.money?.length === 0 && !beacon.round
+            ? [`a deposit at ${summary.beacon_address}: the last signal pays its own fee`]
+            : []),
         ],
-        next: beacon.round ? [`round list ${advert_id}`] : [`round open ${advert_id}`],
+        // A round announces at least one update.
+        next: beacon.round
+          ? [`round list ${advert_id}`]
+          : listing.length > missing.length
+            ? [`round open ${advert_id}`]
+            : [],
       };
     }
     case 'moving':

@@ -19,6 +19,7 @@ import type {
   RoundSummary,
   SpendSummary,
 } from '../operator/api.ts';
+import { duration } from '../operator/terminal.ts';
 
 /** 154 vB at the present estimate, or at 1 sat/vB where there is none. */
 const VSIZE = 154;
@@ -75,7 +76,7 @@ export function cohortSummary(state: CohortState, env: Env): CohortSummary {
     round: beacon.spend
       ? `a ${beacon.spend.purpose} is being signed`
       : beacon.round
-        ? stageText(beacon, beacon.round)
+        ? stageText(beacon, beacon.round, env.now)
         : (roundBlocker(state, beacon, env) ?? 'a round is about to open'),
     balance_sats: balance,
     runway: left && { at_cap: left.atCap, at_estimate: left.atEstimate },
@@ -84,7 +85,7 @@ export function cohortSummary(state: CohortState, env: Env): CohortSummary {
   };
 }
 
-function stageText(beacon: Beacon, round: Round): string {
+function stageText(beacon: Beacon, round: Round, now: number): string {
   const { stage } = round;
   const members = beacon.participant_pubkeys.length;
   const prefix = `round ${round.number}, attempt ${round.attempt}: `;
@@ -98,10 +99,20 @@ function stageText(beacon: Beacon, round: Round): string {
     case 'fallback':
       return `${prefix}${stage.session.fallback?.sigs.size ?? 0} of ${members} members signed the fallback, all but one are needed`;
     case 'waiting':
-      return `${prefix}open; the next attempt with the same outpoint and bytes is at ${stage.retry_at}`;
+      return `${prefix}open; ${waitingText(beacon, stage.retry_at, now)}`;
     case 'announced':
       return `${prefix}${beacon.signals.at(-1)!.seen.status}, ${beacon.signals.at(-1)!.txid}`;
   }
+}
+
+/** A spend that all signed, such as a cancel, settles the session: no attempt follows while it waits for its blocks. */
+function waitingText({ spends }: Beacon, retryAt: number, now: number): string {
+  const spend = spends.find(({ purpose, transaction, isFinal }) => purpose !== 'refund' && transaction && !isFinal);
+  if (spend) return `all signed the ${spend.purpose} ${spend.transaction!.txid}, which settles it six blocks deep`;
+  const next = 'the next attempt with the same outpoint and bytes';
+  return retryAt > now
+    ? `${next} is in ${duration(retryAt - now)}`
+    : `${next} waits for its output and for all members`;
 }
 
 function heardNow(round: Round | null, member: string): boolean | null {
@@ -183,7 +194,10 @@ export function roundDetails(
 ): RoundDetail[] {
   const beacon = beaconOf(state);
   if (!beacon) return [];
-  const done = beacon.signals.map(({ round, attempt, fee_sats, session_id, txid, hex, frozen, seen }): RoundDetail => {
+  const done = beacon.signals.map((signal): RoundDetail => {
+    const { round, attempt, fee_sats, session_id, txid, hex, frozen, seen, steps } = signal;
+    const complete = steps.filter(each => each.hex !== null).sort((a, b) => a.fee_sats - b.fee_sats);
+    const step = complete.findIndex(each => each.txid === txid);
     const running = beacon.round?.number === round ? beacon.round : null;
     const height = 'height' in seen ? seen.height : null;
     const depth = env.chain && height !== null ? confirmations(height, env.chain.tip.height) : 0;
@@ -199,6 +213,7 @@ export function roundDetails(
       signal_bytes: frozen.signal_bytes,
       outpoint: frozen.outpoint,
       fee_sats,
+      step: step < 0 ? null : { number: step + 1, of: complete.length },
       hex,
       open_sessions: [],
       announcements: frozen.updates.map(withCid),
@@ -208,14 +223,17 @@ export function roundDetails(
     };
   });
   const { round } = beacon;
-  return round && round.stage.name !== 'announced' ? [...done, openRound(state, beacon, round)] : done;
+  return round && round.stage.name !== 'announced' ? [...done, openRound(state, beacon, round, env.now)] : done;
 }
 
-/** Spends that announce nothing: those that reached signing, oldest first, then the one that waits for nonces. */
+/**
+ * Spends that announce nothing: those by the recovery key, then those that reached signing, oldest first, then the one that
+ * waits for nonces.
+ */
 export function spendSummaries(state: CohortState): SpendSummary[] {
   const beacon = beaconOf(state);
   if (!beacon) return [];
-  const { spend, spends } = beacon;
+  const { spend, spends, recoveries } = beacon;
   const members = beacon.participant_pubkeys.length;
   const summary = (
     { session, purpose, to }: Pick<SignedSpend, 'session' | 'purpose' | 'to'>,
@@ -243,12 +261,25 @@ export function spendSummaries(state: CohortState): SpendSummary[] {
     const open = isRunning(signed) ? 'signatures' : 'unfinished';
     return summary(signed, signed.transaction ? done : open, signed.transaction?.hex);
   });
-  return spend?.stage.name === 'nonces'
-    ? [...signed, summary({ ...spend, session: spend.stage.session }, 'nonces')]
-    : signed;
+  const recovered = recoveries.map(
+    ({ txid, hex, outpoint, to, fee_sats, isFinal }): SpendSummary => ({
+      session_id: null,
+      purpose: 'recovery',
+      to,
+      outpoint,
+      fee_sats,
+      txid,
+      status: isFinal ? 'final' : 'complete',
+      heard: 0,
+      members: 0,
+      hex,
+    }),
+  );
+  const all = [...recovered, ...signed];
+  return spend?.stage.name === 'nonces' ? [...all, summary({ ...spend, session: spend.stage.session }, 'nonces')] : all;
 }
 
-function openRound(state: CohortState, beacon: Beacon, round: Round): RoundDetail {
+function openRound(state: CohortState, beacon: Beacon, round: Round, now: number): RoundDetail {
   const session = 'session' in round.stage ? round.stage.session : round.open.at(-1);
   return {
     round: round.number,
@@ -256,12 +287,13 @@ function openRound(state: CohortState, beacon: Beacon, round: Round): RoundDetai
     attempt: round.attempt,
     session_id: session?.id ?? null,
     txid: session?.steps[0]?.txid ?? null,
-    status: stageText(beacon, round),
+    status: stageText(beacon, round, now),
     height: null,
     updates: round.frozen?.updates.length ?? announceable(beacon).length,
     signal_bytes: round.frozen?.signal_bytes ?? null,
     outpoint: round.frozen?.outpoint ?? null,
     fee_sats: session?.steps[0]?.fee_sats ?? null,
+    step: session ? { number: 1, of: session.steps.length } : null,
     hex: null,
     open_sessions: round.open.map(open => ({
       session_id: open.id,

@@ -11,6 +11,7 @@ import {
 import { treeKeysOf } from '../../src/cohort/keys.ts';
 import { draftRecovery, type RecoveryDraft } from '../../src/cohort/recovery.ts';
 import type { Terms } from '../../src/messages/index.ts';
+import { spendSummaries } from '../../src/shell/views.ts';
 import { type Cohort, deliver, formed, fund, sentOf, sessionOpen, silent, typesOf } from './driver.ts';
 import { draw, drawHex, xOnly } from './members.ts';
 
@@ -86,6 +87,9 @@ describe('a recovery', () => {
     const deep = cohort.mine(6);
     expect(typesOf(deep)).toContain('recovery_final');
     expect(deep.effects).toContainEqual({ type: 'settle_broadcast', txid: made.txid });
+    expect(spendSummaries(cohort.state)).toMatchObject([
+      { purpose: 'recovery', session_id: null, status: 'final', to: TO, txid: made.txid, outpoint: { txid } },
+    ]);
     expect(cohort.beacon.alarms.size).toBe(1);
   });
 
@@ -96,6 +100,12 @@ describe('a recovery', () => {
     expect(draft(cohort)).toMatch(/no recovery key/);
     expect(cohort.give({ type: 'recover', hex: '00' }).dropped).toMatch(/no recovery key/);
     expect(draft(ripe().cohort, 'nowhere')).toMatch(/address/);
+    // Also while it is too early: an address that was wrong all the time is no news for the day.
+    const early = formed(TERMS);
+    started.push(early);
+    fund(early);
+    expect(draft(early, 'nowhere')).toMatch(/address/);
+    expect(draft(early)).toMatch(/138 more blocks/);
   });
 
   test('is taken as it was offered only: signed by that key, of that age, and announcing nothing', () => {

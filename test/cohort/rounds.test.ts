@@ -154,7 +154,9 @@ describe('what keeps a round from opening, in words', () => {
     const { cohort, ada } = await roundOpen();
     deliver(cohort, silent(ada, 'presence'));
     cohort.wait(60);
-    expect(blockerOf(cohort)).toBe(`waiting until ${cohort.beacon.not_before}`);
+    expect(blockerOf(cohort)).toBe(
+      `waiting until ${new Date(cohort.beacon.not_before * 1_000).toISOString().slice(0, 19)}Z`,
+    );
   });
 });
 

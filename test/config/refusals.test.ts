@@ -53,7 +53,7 @@ describe('what is wrong is told by its key, with what is allowed', () => {
     [
       'a key of the other backend',
       `${BASE}wallet = "w"\n`,
-      /^chain\.wallet: unknown key.*known here: backend, url, poll_ms\)$/,
+      /^chain\.wallet: does not go with backend = "esplora" \(known there: backend, url, poll_ms\)$/,
     ],
     [
       'an address that is no http',

@@ -70,6 +70,7 @@ export const round: RoundDetail = {
   signal_bytes: '01'.repeat(32),
   outpoint: { txid: '02'.repeat(32), vout: 0, value_sats: 50_000 },
   fee_sats: 462,
+  step: { number: 2, of: 4 },
   hex: '03'.repeat(154),
   open_sessions: [{ session_id: '04'.repeat(32), attempt: 1, authorized: 2, members: 3 }],
   announcements: [{ did: 'did:btcr2:k1example', version: 2, announcement: '05'.repeat(32), cid: 'bafkreiexample' }],
