@@ -138,8 +138,9 @@ export function createActor(options: ActorOptions): Actor {
     if (!('events' in decision)) {
       const text = 'drop' in decision ? decision.drop : decision.refuse;
       if ('refuse' in decision) {
-        if (eventIds.length > 0) log('warn', 'refused', { text });
-        tell({ type: 'refused', text });
+        // Whoever listens is told; in the log it would be the same words again.
+        if (eventIds.length > 0) log('info', 'refused', { text });
+        tell({ type: 'refused', text, ...(decision.cohort === undefined ? {} : { cohort: decision.cohort }) });
       }
       // By hand it may come in a wrong order, and again: what nothing followed from is not dealt with.
       if (seen.length > 0 && listener === null) store.commit({ seen });

@@ -169,7 +169,7 @@ export function decideRejection(
   if (ends && membership.phase.name !== 'ready')
     return { events: [{ type: 'membership_ended', cohort, reason: text }], effects: [] };
   if (asked?.slot === 'rebind') return { events: [{ type: 'rebind_refused', cohort, text }], effects: [] };
-  if (!asked) return displaced(state, membership, body) ?? { refuse: text };
+  if (!asked) return displaced(state, membership, body) ?? { refuse: text, cohort };
   const [what, ...rest] = asked.slot.split(' ');
   const did = rest[0]!;
   switch (what) {

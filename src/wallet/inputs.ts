@@ -171,4 +171,4 @@ export interface Decided {
   effects: Effect[];
 }
 
-export type Decision = Decided | { drop: string } | { refuse: string };
+export type Decision = Decided | { drop: string } | { refuse: string; cohort?: string };

@@ -5,7 +5,7 @@ import type { WalletEvent } from '../core.ts';
 import { describeCompanion } from './companion-news.ts';
 
 /** What an open wallet tells of. */
-export type News = WalletEvent | { type: 'refused'; text: string };
+export type News = WalletEvent | { type: 'refused'; text: string; cohort?: string };
 
 /** An event in words for a person, to stand behind the name of its cohort; null for one that is of no interest. */
 export function describeNews(

@@ -16,9 +16,12 @@ export interface YearlyCost {
   fees_sats: number;
 }
 
-/** An estimate from the advert's interval: a busy beacon signals more often, an idle one not at all. */
+/** The next signal waits until the last one is six blocks deep, in seconds. */
+const SIX_BLOCKS = 3_600;
+
+/** An estimate from the advert's interval: a busy beacon signals more often, up to once in six blocks, an idle one not at all. */
 export function yearlyCost({ frequency, fee_cap }: Pick<Terms, 'frequency' | 'fee_cap'>): YearlyCost {
-  const signals = Math.floor(YEAR / Math.max(1, frequency.interval, frequency.min_interval));
+  const signals = Math.floor(YEAR / Math.max(SIX_BLOCKS, frequency.interval, frequency.min_interval));
   return { signals, proof_bytes: signals * PROOF_BYTES, fees_sats: signals * fee_cap };
 }
 

@@ -64,6 +64,14 @@ describe('succession', () => {
     expect({ code, step: JSON.parse(out).step }).toEqual({ code: 0, step: 'join' });
     expect(unasked.calls.map(([name]) => name)).not.toContain('join');
 
+    // A person at a pipe sees what there is to agree to, not a string that fills a screen.
+    const piped = steps();
+    const shown = await cli(at('succession', 'demo'), { wallet: piped });
+    expect(shown.out).toMatch(
+      /next, open[\s\S]*12,345 sat a signal[\s\S]*\njoin: agree to these terms of next by --yes/,
+    );
+    expect(piped.calls.map(([name]) => name)).not.toContain('join');
+
     const told = steps();
     await cli(at('succession', 'demo', '--yes', '--json'), { wallet: told });
     expect(told.calls.map(([name]) => name)).toContain('join');

@@ -1,3 +1,4 @@
+import { utc } from '../../../cohort/utc.ts';
 import { serveControl } from '../../../operator/control.ts';
 import type { Wallet } from '../../client.ts';
 import { loadWalletConfig } from '../../config.ts';
@@ -77,11 +78,9 @@ function tell(invocation: Invocation, wallet: Wallet, news: News): void {
     });
   else
     writeLines(invocation, [
-      `${clock(invocation.io.now())} ${cohort === undefined ? '' : `${cohort.advert_id}: `}${text}`,
+      `${utc(invocation.io.now())} ${cohort === undefined ? '' : `${cohort.advert_id}: `}${text}`,
     ]);
 }
-
-const clock = (at: number): string => new Date(at * 1_000).toISOString().replace('.000Z', 'Z');
 
 /** Resolves when the process is told to end; rejects when the wallet cannot go on. */
 function ended({ io }: Invocation, wallet: Wallet): Promise<ExitCode> {

@@ -43,13 +43,17 @@ export const succession: Command = {
       const first = await step();
       const progress = (await joined(invocation, port, first)) ? await step() : first;
       if (invocation.json) writeJson(invocation, { ...progress, advert: undefined });
-      else writeLines(invocation, [...progress.did, `${progress.step}: ${progress.next}`]);
+      else writeLines(invocation, [...progress.did, `${progress.step}: ${nextText(progress)}`]);
       if (progress.step === 'last_signal' || progress.step === 'moving' || progress.step === 'forming')
         hint(invocation, 'keep `btcr2-wallet run` going, and ask again');
       return EXIT.ok;
     });
   },
 };
+
+/** Where nobody could be asked, the terms are shown all the same; the string that the aggregator sent fills a screen. */
+const nextText = ({ advert, next }: SuccessionProgress): string =>
+  advert === null ? next : `agree to these terms of ${advert.terms.id} by --yes, or go alone (--alone)`;
 
 /** Joins the successor if the person agrees to its terms; false where nobody can be asked. */
 async function joined(
@@ -59,8 +63,8 @@ async function joined(
 ): Promise<boolean> {
   if (advert === null) return false;
   const mayAsk = !invocation.json && invocation.io.ask !== null;
-  if (!isSet(invocation, 'yes') && !mayAsk) return false;
   if (!invocation.json) invocation.io.out.write(offerText(invocation, advert));
+  if (!isSet(invocation, 'yes') && !mayAsk) return false;
   await agree(invocation);
   const joining = by_companion ? port.companionJoin({ advert }) : port.join({ advert });
   await waiting(invocation, "waiting for the aggregator's answer", joining);
