@@ -102,9 +102,7 @@ export function decideLost(state: WalletState, reason: string): Decision {
  */
 export function decideTold(state: WalletState, owner: Owner, envelope: Envelope, env: Env): Decision | null {
   if (envelope.from !== owner.companion) return { drop: 'not from the companion of this wallet' };
-  // Revoked by its own word, it still says of what reached it afterwards that it never signs for that.
-  const isLate = owner.reason === 'revoked' && envelope.type === 'rejection' && envelope.cohort !== owner.pairing;
-  if (owner.phase === 'ended' && !isLate) return { drop: 'the companion was given up' };
+  if (owner.phase === 'ended') return { drop: 'the companion was given up' };
   const asked = (envelope.in_reply_to && state.asked.get(envelope.in_reply_to)) || null;
   if (envelope.cohort !== owner.pairing) return decideAbout(state, envelope, asked);
   const decision = decideOwn(state, owner, envelope, asked, env);

@@ -216,7 +216,7 @@ describe('the policy', () => {
     await submit(scene, owner, one, { patch: addService('another') });
     expect(updateState(owner, one.did)).toEqual(['locked']);
     deliver(scene);
-    expect(owner.state.companionship).toMatchObject({ phase: 'ended', reason: 'revoked' });
+    expect(owner.state.companionship).toMatchObject({ phase: 'revoked', reason: 'revoked' });
     expect(updateState(owner, one.did)).toEqual(['locked']);
     owner.mail.push(...crossing);
     deliver(scene);
