@@ -97,9 +97,17 @@ function addDid(state: WalletState, input: Extract<Input, { type: 'add_did' }>):
 
 /** A DID of the seed is put back with what a sidecar says of it; its updates are taken for signed, so none is ever contradicted. */
 function restoreDid(state: WalletState, input: Extract<Input, { type: 'restore_did' }>): Decision {
-  if (state.dids.has(input.did)) return { refuse: `the wallet holds ${input.did} already` };
   const { did, name, network, public_key, genesis, updates } = input;
   const names = [...new Set(input.documents.flatMap(beaconAddresses))];
+  const held = state.dids.get(did);
+  if (held) {
+    // A record may be older than the last update: what it lacks can come from whoever kept that. One of a DID that was never
+    // lost is this wallet's own to make.
+    const known = new Set(held.updates.map(({ announcement }) => announcement));
+    const lacking = held.restored ? updates.filter(({ announcement }) => !known.has(announcement)) : [];
+    if (lacking.length === 0) return { refuse: `the wallet holds ${did} already` };
+    return { events: [{ type: 'updates_restored', did, names, updates: lacking }], effects: [] };
+  }
   return { events: [{ type: 'did_restored', did, name, network, public_key, genesis, names, updates }], effects: [] };
 }
 

@@ -71,6 +71,8 @@ export function evolve(state: WalletState, event: Event): WalletState {
       });
       return state;
     case 'updates_restored':
+      // A proof that did not fit before was refused, and the same answer would not be looked at again.
+      for (const [id, { slot }] of state.asked) if (slot === `proofs ${event.did}`) state.asked.delete(id);
       return withDid(state, event.did, own => ({
         ...own,
         named: new Set([...own.named, ...event.names]),

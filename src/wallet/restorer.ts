@@ -3,6 +3,7 @@ import type { Network } from '../bitcoin/network.ts';
 import type { Chain } from '../chain/types.ts';
 import { fromBase64url, fromHex, toHex } from '../crypto/index.ts';
 import {
+  announcementOf,
   type DidDocument,
   DidError,
   decodeDid,
@@ -10,6 +11,7 @@ import {
   documentOfGenesis,
   encodeDid,
   initialDocument,
+  parseUpdate,
   type Resolution,
   readSidecar,
   singletonAddresses,
@@ -59,6 +61,8 @@ export const isSeeded = (keys: KeyStore): keys is SeedKeyStore =>
 interface Put {
   dids: string[];
   cohorts: string[];
+  /** A DID that was here already got updates that it lacked: its proofs can be fetched now. */
+  completes?: boolean;
   saved?: NonNullable<Restored['saved']>;
   /** The companion that is asked what it keeps. */
   companion?: string;
@@ -137,11 +141,18 @@ export function createRestorer({
     const { genesisDocument, updates } = orRefuse(() => readSidecar(sidecar));
     const { kind, network: of } = orRefuse(() => decodeDid(did));
     if (of !== network) refuse(`${did} is of ${of}, this wallet of ${network}`);
-    if (kind === 'external' && genesisDocument === undefined)
+    const held = actor.state().dids.get(did);
+    if (kind === 'external' && genesisDocument === undefined && !held?.genesis)
       refuse(`${did} is made of its genesis document, and the sidecar has none`);
-    const genesis = kind === 'key' ? null : (genesisDocument as DidDocument);
+    const genesis = kind === 'key' ? null : (held?.genesis ?? (genesisDocument as DidDocument));
     const first = orRefuse(() => (genesis ? documentOfGenesis(did, genesis) : initialDocument(did)));
-    const made = orRefuse(() => versionsOf(did, first, [...updates.values()]));
+    // With what is here: the later ones are made on top of those.
+    const known = new Set(held?.updates.map(({ announcement }) => announcement));
+    const lacking = orRefuse(() =>
+      [...updates.values()].filter(update => !known.has(toHex(announcementOf(parseUpdate(update))))),
+    );
+    const all = [...(held?.updates.map(({ update }) => update) ?? []), ...lacking];
+    const made = orRefuse(() => versionsOf(did, first, all));
     const public_key = ownKeyOf(did, first);
     const drop = await actor.feed({ type: 'restore_did', did, name, network, public_key, genesis, ...made });
     if (drop !== null) refuse(drop);
@@ -304,7 +315,8 @@ export function createRestorer({
     const genesis = orRefuse(() => readSidecar(sidecar ?? {}).genesisDocument);
     const subject = did ?? (genesis === undefined ? undefined : orRefuse(() => didOfGenesis(genesis, network)));
     if (subject === undefined) return refuse('this sidecar has no genesis document: say of which DID it is');
-    return { dids: [await putDid(subject, name, sidecar ?? {})], cohorts: [] };
+    const completes = actor.state().dids.has(subject);
+    return { dids: [await putDid(subject, name, sidecar ?? {})], cohorts: [], completes };
   }
 
   const missing = (did: string): number =>
@@ -341,7 +353,7 @@ export function createRestorer({
     async restore(request) {
       const done = await put(request);
       const { companion } = done;
-      if (done.cohorts.length > 0) {
+      if (done.cohorts.length > 0 || done.completes) {
         await reachRelays();
         if (companion) {
           await actor.until(() => keptDids() ?? undefined, PROOFS_MS);

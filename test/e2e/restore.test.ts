@@ -92,6 +92,11 @@ test('a member of a blinded cohort loses everything but its words and its recove
     [late, '1'],
   ]);
   expect(report.dids[1]).toMatchObject({ missing_proofs: 1, text: expect.stringMatching(/MISSING_UPDATE_DATA/) });
+  // What it lacks can come from whoever kept the update, such as the aggregator's archive; the proof is fetched then.
+  const { updates } = restored.sidecar(two);
+  const mended = await behind.restore({ did: two, sidecar: { '@context': 'https://btcr2.dev/context/v1', updates } });
+  expect(mended.dids).toEqual([{ did: two, version: '2', deactivated: false, missing_proofs: 0, text: null }]);
+  expect(mended.cohorts).toEqual([]);
   await behind.stop();
 
   // It signs nothing: there is no cohort key, its seat is silent, and the first update wants a word.

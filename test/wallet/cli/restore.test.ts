@@ -53,6 +53,23 @@ describe('restore', () => {
       expect(out).toContain(part);
   });
 
+  test('takes what an archive has of a DID, by beacon address, as its updates', async () => {
+    const path = join(tempFolder(), 'sidecar.json');
+    const context = 'https://btcr2.dev/context/v1';
+    const part = (...updates: object[]) => ({ '@context': context, updates, casUpdates: [], smtProofs: [{ id: 'x' }] });
+    writeFileSync(path, JSON.stringify({ bcrt1pone0000000000: part({ a: 1 }), bcrt1ptwo0000000000: part({ b: 2 }) }));
+    const restoring = wallet();
+    await cli(at('restore', '--sidecar', path, '--did', DID_ONE), { wallet: restoring });
+    const updates = [{ a: 1 }, { b: 2 }];
+    expect(restoring.calls).toContainEqual(['restore', { sidecar: { '@context': context, updates }, did: DID_ONE }]);
+    // A sidecar is passed on as it is, and so is what is none.
+    for (const whole of [part({ a: 1 }), {}]) {
+      writeFileSync(path, JSON.stringify(whole));
+      await cli(at('restore', '--sidecar', path, '--did', DID_ONE), { wallet: restoring });
+      expect(restoring.calls).toContainEqual(['restore', { sidecar: whole, did: DID_ONE }]);
+    }
+  });
+
   test.each([
     [['--index', '7', '--name', 'old'], { index: 7, name: 'old' }],
     [['--did', DID_ONE], { did: DID_ONE }],

@@ -131,6 +131,37 @@ describe('a restored wallet', () => {
     expect(wallet.state.dids.get(one.did)?.updates[0]?.state).not.toBe('final');
   });
 
+  test('takes an update that its record lacked, and it alone; one of a DID that was never lost is nobody else’s to make', async () => {
+    const { state, one, made } = await restored();
+    const next = await drafted(one, 'next', { document: made.document, version: 2 });
+    const updates = [made, next].map((each, i) => ({
+      version: i + 2,
+      announcement: hashOf(each),
+      update: each.update,
+    }));
+    const body = { type: 'restore_did' as const, did: one.did, name: null, network: 'regtest' as const };
+    const later: Input = {
+      ...body,
+      public_key: '02',
+      genesis: null,
+      documents: [one.document, made.document, next.document],
+      updates,
+    };
+    expect(feed(state, later)).toBeNull();
+    expect(state.dids.get(one.did)).toMatchObject({
+      restored: true,
+      updates: [
+        { version: 2, state: 'locked' },
+        { version: 3, state: 'locked', announcement: hashOf(next) },
+      ],
+    });
+    expect(feed(state, later)).toMatch(/already/);
+    const { wallet } = lied();
+    wallet.addDid(one);
+    expect(feed(wallet.state, later)).toMatch(/already/);
+    expect(wallet.state.dids.get(one.did)?.updates).toEqual([]);
+  });
+
   test('is put back once, and gives no seat away', async () => {
     const { state, one, cohort, membership } = await restored();
     expect(feed(state, cohort)).toMatch(/in cohort .* already/);

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { z } from 'zod';
 import { plural, safeText } from '../../../operator/terminal.ts';
 import type { Restored, RestoreRequest } from '../../api.ts';
 import { HOLDS } from '../../saved/choose.ts';
@@ -26,14 +27,17 @@ export const restore: Command = {
     'of private trees again, and checks the whole against the chain. Without one: --sidecar for one DID, --did for a k',
     'identifier, --index for that of key N of the seed, or --scan for all that the chain shows.',
     '',
+    'Of a restored DID whose last update is missing, --sidecar with --did puts that back, too: from a copy, or from the archive of',
+    'the aggregator (btcr2-aggregator archive sidecar).',
+    '',
     'A cohort key is never restored: this wallet signs no round of an old cohort, and that beacon signals no more. The first',
     'update of a restored DID asks for --after-restore: only its owner can know whether the lost wallet had signed another.',
   ].join('\n'),
   options: {
     'from-relays': { type: 'boolean', help: 'what the lost wallet saved on these relays' },
     recovery: { type: 'string', value: 'FILE', help: 'what btcr2-wallet recovery wrote' },
-    sidecar: { type: 'string', value: 'FILE', help: 'sidecar data of one DID' },
-    did: { type: 'string', value: 'DID', help: 'a k identifier; needed beside its sidecar' },
+    sidecar: { type: 'string', value: 'FILE', help: 'sidecar data of one DID; also what an archive has of it' },
+    did: { type: 'string', value: 'DID', help: 'whose sidecar it is, if that has no genesis document' },
     index: { type: 'string', value: 'N', help: 'the k identifier of key N of the seed, from 0' },
     scan: { type: 'boolean', help: 'the k identifiers whose beacons were ever paid; hours on a mainnet bitcoind' },
     name: { type: 'string', value: 'NAME', help: 'a name for the DID in this wallet' },
@@ -49,6 +53,19 @@ export const restore: Command = {
     return done.dids.every(({ version }) => version !== null) ? EXIT.ok : EXIT.failed;
   },
 };
+
+/** A sidecar, or several by beacon address, as `btcr2-aggregator archive sidecar` prints them: their updates, that is. */
+function sidecarIn(json: unknown): unknown {
+  const parts = sidecars.safeParse(json);
+  const all = parts.success ? Object.values(parts.data) : [];
+  const [first] = all;
+  return first ? { '@context': first['@context'], updates: all.flatMap(({ updates }) => updates) } : json;
+}
+
+const sidecars = z.record(
+  z.string().regex(/^[0-9a-z]{14,100}$/i),
+  z.looseObject({ '@context': z.string(), updates: z.array(z.unknown()) }),
+);
 
 function requestOf(invocation: Invocation): RestoreRequest {
   const json = (name: string): unknown => {
@@ -68,7 +85,7 @@ function requestOf(invocation: Invocation): RestoreRequest {
       'restore',
     );
   if (name !== undefined && (fromRelays || isFile || scan)) throw new UsageError('--name is for one DID', 'restore');
-  const [recovery, sidecar] = [json('recovery'), json('sidecar')];
+  const [recovery, sidecar] = [json('recovery'), sidecarIn(json('sidecar'))];
   return {
     ...(recovery === undefined ? {} : { recovery }),
     ...(sidecar === undefined ? {} : { sidecar }),
