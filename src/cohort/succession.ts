@@ -35,7 +35,7 @@ const STAGE_TEXTS: Readonly<Record<SuccessionStage, string>> = {
   forming: 'this cohort ends when its successor is formed: join that one',
   updating: 'this cohort ends: send an update of every DID that takes this beacon out',
   moving: 'this cohort ends: agree where its money goes',
-  deleting: 'this cohort ends: delete the cohort key, once nothing of yours needs it',
+  deleting: 'this cohort ends: delete the cohort key',
   over: 'this cohort is over: proofs are served for ever',
 };
 
