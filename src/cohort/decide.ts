@@ -14,6 +14,7 @@ import { sendInstead, stepAfter } from './ladder.ts';
 import { decideResponse } from './opportunity.ts';
 import { decideRebind } from './rebind.ts';
 import { decideRecover } from './recovery.ts';
+import { decideRefundRequest } from './refund-request.ts';
 import { decideControlChecked, decideProofRequest, decideRegistration } from './registry.ts';
 import { advanceIdle, advancePresence, advanceWaiting, endAttempt, requestAuthorization } from './rounds.ts';
 import { decideLeave, decideOptIn } from './seats.ts';
@@ -187,6 +188,7 @@ function decideMessage(state: CohortState, envelope: Envelope, admission: Admiss
     case 'did_registration':
     case 'did_update':
     case 'proof_request':
+    case 'refund_request':
     case 'update_response':
     case 'presence_ack':
     case 'nonce':
@@ -212,6 +214,7 @@ type AtWork = Extract<
       | 'did_registration'
       | 'did_update'
       | 'proof_request'
+      | 'refund_request'
       | 'update_response'
       | 'presence_ack'
       | 'nonce'
@@ -232,6 +235,8 @@ function decideAtWork(state: CohortState, beacon: Beacon, envelope: AtWork, memb
       return decideUpdate(state, beacon, envelope, member);
     case 'proof_request':
       return decideProofRequest(state, beacon, envelope, member);
+    case 'refund_request':
+      return decideRefundRequest(state, beacon, envelope, env);
   }
   const { round } = beacon;
   if (envelope.type === 'update_response') return decideResponse(state, beacon, round, envelope, member);

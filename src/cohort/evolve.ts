@@ -139,6 +139,7 @@ function evolveSet(
             spend: null,
             spends: [],
             spends_begun: 0,
+            refunds_begun: new Map(),
             recoveries: [],
             rounds_opened: 0,
             not_before: 0,

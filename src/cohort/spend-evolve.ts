@@ -25,6 +25,10 @@ export function evolveSpend(
         sigs: new Map(),
       };
       const spend = { purpose, to, stage: { name: 'nonces' as const, deadline, remind_at, session } };
+      if (purpose === 'refund') {
+        const name = `${outpoint.txid}:${outpoint.vout}`;
+        beacon.refunds_begun.set(name, (beacon.refunds_begun.get(name) ?? 0) + 1);
+      }
       return { ...beacon, spend, spends_begun: attempt };
     }
     case 'spend_ended':

@@ -98,6 +98,8 @@ export interface Beacon {
   /** Spends without OP_RETURN for which partial signatures may exist: they may appear at any time. */
   spends: SignedSpend[];
   spends_begun: number;
+  /** How often a refund was begun, by output (`txid:vout`). */
+  refunds_begun: Map<string, number>;
   /** Spends by the recovery key alone. */
   recoveries: Recovery[];
   rounds_opened: number;

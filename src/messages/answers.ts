@@ -36,6 +36,7 @@ export const ack = z.discriminatedUnion('accepted', [
   z.strictObject({ accepted: z.literal('rebind'), counter: z.int().min(1) }),
   z.strictObject({ accepted: z.literal('leave') }),
   z.strictObject({ accepted: z.literal('key_deleted') }),
+  z.strictObject({ accepted: z.literal('refund_request') }),
 ]);
 export type Ack = z.infer<typeof ack>;
 

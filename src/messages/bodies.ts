@@ -21,6 +21,7 @@ import { updateOpportunity, updateResponse } from './opportunity.ts';
 import { optIn } from './opt-in.ts';
 import { presence } from './presence.ts';
 import { proofRequest, proofs } from './proofs.ts';
+import { refundRequest } from './refund-request.ts';
 import { roundAborted } from './round-aborted.ts';
 import { signalStatus } from './signal-status.ts';
 import { authorizeSpendRequest, spendStatus } from './spend.ts';
@@ -69,6 +70,7 @@ export const BODIES = {
   companion_signed: companionSigned, // C
   companion_kept: companionKept, // C
   companion_end: companionEnd, // O
+  refund_request: refundRequest, // P
 } as const;
 
 export type MessageType = keyof typeof BODIES;

@@ -26,6 +26,7 @@ export type { OptIn } from './opt-in.ts';
 export { isPolicyFor, policyFor, policyProblem, type SetPolicy, type TermsPolicy } from './policy.ts';
 export type { Presence } from './presence.ts';
 export type { ProofRequest, Proofs } from './proofs.ts';
+export type { RefundRequest } from './refund-request.ts';
 export { ABORT_REASONS, type AbortReason, type RoundAborted } from './round-aborted.ts';
 export { type SeatProof, seatProof } from './seat-proof.ts';
 export type { SignalStatus } from './signal-status.ts';

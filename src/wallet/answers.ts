@@ -36,6 +36,7 @@ export function decideAck(state: WalletState, membership: Membership, asked: Ask
       return { events: [{ type: 'membership_ended', cohort, reason: 'left' }], effects: [] };
     case 'rebind':
     case 'key_deleted':
+    case 'refund_request':
       return nothing;
     case 'did_update': {
       const { did, announcement } = body;
@@ -188,6 +189,8 @@ export function decideRejection(
     }
     case 'proofs':
       return refusedProofs(membership, text);
+    case 'refund':
+      return { events: [{ type: 'refund_refused', cohort, outpoint: did, text }], effects: [] };
     case 'opportunity':
       return refusedAnswer(state, membership, rest[0]!, body);
     default:

@@ -20,6 +20,7 @@ import { decideJoin, decideReady, decideSet, decideSetSigned } from './joining.t
 import { decideLook } from './look.ts';
 import { decideLeaves, decideOpportunity, sendUpdate } from './opportunity.ts';
 import { decideRebind, decideRebound } from './rebind.ts';
+import { decideAskRefund } from './refund.ts';
 import { agreeRelease } from './release.ts';
 import { restoreEvidence } from './restore-evidence.ts';
 import {
@@ -224,6 +225,8 @@ function decideInCohort(state: WalletState, membership: Membership, input: InCoh
       return decideRetire(state, membership, beacon, input, env);
     case 'fallback_signed':
       return decideFallbackSigned(state, membership, beacon, input.session_id, input.sig);
+    case 'ask_refund':
+      return decideAskRefund(state, membership, beacon, input.outpoint);
     case 'agree_release':
       return agreeRelease(membership, input.to);
     case 'look':

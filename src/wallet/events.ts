@@ -132,6 +132,8 @@ export type WalletEvent =
   | { type: 'status_told'; cohort: string; status: CohortStatus }
   /** The aggregator knows that this member wants to go. */
   | { type: 'leaving_told'; cohort: string }
+  /** The aggregator begins no refund of this output (`txid:vout`). */
+  | { type: 'refund_refused'; cohort: string; outpoint: string; text: string }
   /** Nothing is signed for the cohort any more; its key is deleted next. */
   | { type: 'retired'; cohort: string }
   | { type: 'abort_told'; cohort: string; round: number; reason: string; text: string; blame?: Blame[] }

@@ -425,6 +425,7 @@ function evolveBeacon(state: WalletState, beacon: MemberBeacon, event: Exclude<E
       });
       return state;
     case 'session_vetoed':
+    case 'refund_refused':
       return state;
     case 'recovery_seen':
       beacon.recoveries.push({ txid: event.txid, signal: event.signal });

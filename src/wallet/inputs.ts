@@ -80,6 +80,8 @@ export type Input =
   | { type: 'leave'; cohort: string; reason: string; listing?: string[]; force?: boolean }
   /** The cohort key is to be deleted; `abandon`: with the money that only it can move. */
   | { type: 'retire'; cohort: string; listing: string[]; abandon: boolean }
+  /** Asks for the refund of an output that lies at the beacon and has none. */
+  | { type: 'ask_refund'; cohort: string; outpoint: { txid: string; vout: number; value_sats: number } }
   /** A new transport key, that the cohort key signed for. */
   | { type: 'rebind'; cohort: string; transport: string; counter: number; sig: string }
   /** The person agrees that the money of a beacon goes to an address when it is given up; null takes that back. */

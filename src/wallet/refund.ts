@@ -1,6 +1,7 @@
 import { parseTx, verifySignal } from '../bitcoin/index.ts';
 import type { ChainView } from '../cohort/index.ts';
-import type { MemberBeacon } from './state.ts';
+import type { Decision } from './inputs.ts';
+import type { MemberBeacon, Membership, WalletState } from './state.ts';
 
 /** A complete refund of an output that is unspent. */
 export interface HeldRefund {
@@ -40,4 +41,22 @@ export function refundsHeld(beacon: MemberBeacon, { utxos }: ChainView): HeldRef
     held.set(outpoint, { outpoint, value_sats, txid, hex, from_height });
   }
   return [...held.values()];
+}
+
+/** What the request for a refund waits for its answer by. */
+export const refundSlot = ({ txid, vout }: { txid: string; vout: number }): string => `refund ${txid}:${vout}`;
+
+/** Asks the aggregator to have all members sign the refund of an output; the ceremony comes as any other does. */
+export function decideAskRefund(
+  state: WalletState,
+  { cohort, terms }: Membership,
+  { beacon_address }: MemberBeacon,
+  outpoint: { txid: string; vout: number; value_sats: number },
+): Decision {
+  if (!terms.refund) return { refuse: 'the terms of this cohort have no refund' };
+  const slot = refundSlot(outpoint);
+  if ([...state.asked.values()].some(asked => asked.cohort === cohort && asked.slot === slot))
+    return { drop: 'asked already' };
+  const body = { beacon_address, outpoint };
+  return { events: [], effects: [{ type: 'send', cohort, message: { type: 'refund_request', body }, slot }] };
 }

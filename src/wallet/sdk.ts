@@ -271,7 +271,7 @@ export function createWallet(parts: WalletParts): Wallet {
     ...belonging,
     ...companionApi,
     ...succeeding,
-    ...createRefunding({ actor, eye, chain }),
+    ...createRefunding({ actor, eye, chain, asking, start: connecting.start, listeners }),
     compose: async request => actor.compose(request, connecting.urls()),
     async composed({ events }) {
       actor.composed(events);

@@ -204,6 +204,38 @@ test('the refund of a deposit is signed before the deposit is sent, and the node
   expect((await show()).alarms).toEqual([]);
 });
 
+test('a member has the refund of a deposit signed that no round has spent, and sends it with the aggregator gone', {
+  timeout: 240_000,
+}, async () => {
+  const to = await elsewhere();
+  await begin('stray', { refund: { address: to, delay_blocks: DELAY } });
+  await node.fund(address, 60_000);
+  await node.mine(1);
+  expect(await alexis.refunds({ cohort })).toMatchObject({ refunds: [], without_sats: 60_000 });
+  // The aggregator's node may see the block later.
+  const ask = () =>
+    alexis.refunds({ cohort, ask: true }).then(
+      ({ asked }) => asked,
+      () => undefined,
+    );
+  const asked = await until('the aggregator takes it', ask, WAIT_MS);
+  await until(
+    'every member holds it',
+    async () => {
+      const held = await Promise.all([alexis, bilal].map(wallet => wallet.refunds({ cohort })));
+      return held.every(({ refunds, without_sats }) => refunds[0]?.outpoint === asked && without_sats === 0);
+    },
+    WAIT_MS,
+  );
+  await expect(alexis.refunds({ cohort, ask: true })).rejects.toThrow(/every output .* has a refund/);
+  await aggregator.stop();
+  await node.mine(DELAY - 1);
+  const { refunds } = await bilal.refunds({ cohort, send: true });
+  expect(refunds).toMatchObject([{ outpoint: asked, sent: true }]);
+  await node.mine(1);
+  expect(await output(refunds[0]!.txid)).toMatchObject({ address: to });
+});
+
 test('the refund of a round’s change is held by every member: one of them sends it with the aggregator gone', {
   timeout: 240_000,
 }, async () => {

@@ -179,6 +179,7 @@ export const SAMPLES: { [T in MessageType]: Body<T> } = {
     steps: [{ unsigned_hex: '0200', txid: hash('tx'), fee_sats: 200 }],
     evidence,
   },
+  refund_request: { beacon_address: address, outpoint: { txid: hash('tx'), vout: 0, value_sats: 20_000 } },
   companion_end: { cohort: hash('cohort'), release: address, delete_key: true, abandon: false },
   companion_kept: {
     policy: {

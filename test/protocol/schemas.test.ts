@@ -36,7 +36,17 @@ test('a validator that knows the schemas alone takes every vector, and nothing w
   );
   const takes = (name: string, value: unknown) => read.get(name)!.safeParse(value).success;
   const judged = new Set<string>();
-  for (const name of ['push-smt', 'pull-cas', 'blinded', 'failures', 'spends', 'ends', 'companion', 'fallback']) {
+  for (const name of [
+    'push-smt',
+    'pull-cas',
+    'blinded',
+    'failures',
+    'spends',
+    'ends',
+    'companion',
+    'fallback',
+    'refunds',
+  ]) {
     const file = JSON.parse(readFileSync(new URL(`${name}.json`, vectors), 'utf8')) as {
       advert: { content: string };
       messages: { envelope: { type: string; body: object } }[];

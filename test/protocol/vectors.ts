@@ -403,6 +403,30 @@ async function spends(): Promise<{ scene: Scene; json: Json }> {
   };
 }
 
+/** The refund of a deposit that no round has spent, asked for by a member and signed by both. */
+async function refunds(): Promise<{ scene: Scene; json: Json }> {
+  const address = scriptToAddress(`5120${xOnly(draw('where the refund goes'))}`, 'regtest')!;
+  const offer = await newOffer('vectors-refunds', { refund: { address, delay_blocks: 1_008 } });
+  const scene = newScene(offer, ['ada', 'bob']);
+  const { cohort, world } = scene;
+  const [ada] = scene.wallets as [Wallet];
+  form(scene);
+  const [deposited] = world.chain.view(ada.beacon(cohort).script_hex).utxos;
+  const { txid, vout, value_sats } = deposited!;
+  ada.feed({ type: 'ask_refund', cohort, outpoint: { txid, vout, value_sats } });
+  deliver(scene);
+  return {
+    scene,
+    json: {
+      note: NOTE,
+      keys: keysOf(scene),
+      advert: offer.event,
+      cohort: cohortFacts(scene),
+      messages: scene.transcript.map(envelope => ({ envelope })),
+    },
+  };
+}
+
 /** A round in which one of three is silent after its nonce, so that the others sign in the fallback leaf. */
 async function fallback(): Promise<{ scene: Scene; json: Json }> {
   const recovery = draw('recovery key of the operator');
@@ -598,6 +622,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
   const ended = await ends();
   const halves = await companions();
   const fell = await fallback();
+  const given = await refunds();
   return {
     files: {
       'advert.json': advertVectors(push.offer),
@@ -609,6 +634,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       'ends.json': ended.json,
       'companion.json': halves.json,
       'fallback.json': fell.json,
+      'refunds.json': given.json,
       'envelopes.json': dresses(push.scene),
     },
     scenes: {
@@ -620,6 +646,7 @@ export async function makeVectors(): Promise<{ files: Vectors; scenes: Record<st
       ends: ended.scene.transcript,
       companion: halves.scene.transcript,
       fallback: fell.scene.transcript,
+      refunds: given.scene.transcript,
     },
   };
 }

@@ -108,6 +108,8 @@ export function describeNews(
         : `agreed that the money of the beacon goes to ${news.to} when it is given up`;
     case 'status_told':
       return `the aggregator says: ${safeText(news.status.text)}${successionHint(news.status)}`;
+    case 'refund_refused':
+      return `no refund of ${news.outpoint} is begun: ${safeText(news.text)}`;
     case 'leaving_told':
       return 'the aggregator knows that this wallet wants to go';
     case 'retired':

@@ -49,3 +49,16 @@ test('refund --send publishes what may be published', async () => {
   expect(JSON.parse(out)).toMatchObject({ refunds: [{ sent: true }] });
   expect(wallet.calls).toContainEqual(['refunds', { cohort: demo.cohort, send: true }]);
 });
+
+test('refund --ask has one signed by all, and says that it takes a while', async () => {
+  const wallet = fakeWallet({
+    status,
+    refunds: async ({ ask }) => result({ refunds: [], without_sats: 5_000, ...(ask ? { asked: `${TXID}:1` } : {}) }),
+  });
+  const { code, out } = await cli(at('refund', 'demo', '--ask'), { wallet });
+  expect(code).toBe(0);
+  expect(out).toMatch(new RegExp(`members are asked to sign the refund of ${TXID}:1: look again`));
+  expect(wallet.calls).toContainEqual(['refunds', { cohort: demo.cohort, ask: true }]);
+  const both = await cli(at('refund', 'demo', '--ask', '--send'), { wallet });
+  expect(both.code).toBe(2);
+});

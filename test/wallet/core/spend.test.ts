@@ -214,6 +214,26 @@ describe('a request for a refund', () => {
     return { hex, told };
   }
 
+  test('that this member makes goes to the aggregator once, and its refusal is told', () => {
+    const { liar, wallet } = lied(REFUND);
+    const ask_ = { type: 'ask_refund' as const, cohort: liar.cohort, outpoint: deposit };
+    const [asked] = wallet.feed(ask_).sent;
+    expect(asked).toMatchObject({ type: 'refund_request', body: { beacon_address: liar.address, outpoint: deposit } });
+    expect(wallet.feed(ask_).dropped).toBe('asked already');
+    const body = { code: 'wrong_phase' as const, text: 'a round is under way' };
+    const told = liar.say({ type: 'rejection', body }, { in_reply_to: asked!.id });
+    const outpoint = `${deposit.txid}:0`;
+    expect(told.events).toMatchObject([
+      { type: 'refund_refused', outpoint, text: expect.stringMatching(/under way/) },
+      { type: 'answered' },
+    ]);
+    const [again] = wallet.feed(ask_).sent;
+    liar.say({ type: 'ack', body: { accepted: 'refund_request' } }, { in_reply_to: again!.id });
+    expect([...wallet.state.asked.values()].filter(({ slot }) => slot.startsWith('refund'))).toEqual([]);
+    const without = lied();
+    expect(without.wallet.feed({ ...ask_, cohort: without.liar.cohort }).refused).toMatch(/no refund/);
+  });
+
   test('is signed to the address in the terms after their delay, kept, and not published', () => {
     const { liar, wallet } = lied(REFUND);
     const body = refund(liar);
