@@ -195,7 +195,8 @@ export interface RestoreRequest {
 /** What was put back, and what came of it. `text` says why a DID does not resolve. */
 export interface Restored {
   dids: { did: string; version: string | null; deactivated: boolean; missing_proofs: number; text: string | null }[];
-  cohorts: { cohort: string; advert_id: string; beacon_address: string }[];
+  /** `by_companion`: its companion is the member there, and has the key still, unless that is lost too. */
+  cohorts: { cohort: string; advert_id: string; beacon_address: string; by_companion: boolean }[];
   /** For people: what this wallet can do from here on, and what it can not. */
   can: string[];
   cannot: string[];

@@ -373,7 +373,8 @@ export function createRestorer({
       const cohorts = done.cohorts.map(cohort => {
         const membership = actor.state().cohorts.get(cohort)!;
         const beacon_address = provenBeaconOf(membership)?.beacon_address ?? '';
-        return { cohort, advert_id: membership.terms.id, beacon_address };
+        const by_companion = membership.companion !== undefined;
+        return { cohort, advert_id: membership.terms.id, beacon_address, by_companion };
       });
       return {
         dids,

@@ -70,6 +70,27 @@ describe('restore', () => {
     }
   });
 
+  test('says whether the companion has answered, and that nothing is signed before', async () => {
+    const path = join(tempFolder(), 'recovery.json');
+    writeFileSync(path, JSON.stringify(file));
+    const cohorts = [
+      { cohort: 'ab'.repeat(32), advert_id: 'weekly', beacon_address: 'bcrt1p', by_companion: true },
+      { cohort: 'cd'.repeat(32), advert_id: 'alone', beacon_address: 'bcrt1q', by_companion: false },
+    ];
+    const companion = 'ef'.repeat(32);
+    const say = async (answered: boolean) =>
+      (
+        await cli(at('restore', '--recovery', path), {
+          wallet: wallet({ cohorts, companion: { companion, answered } }),
+        })
+      ).out;
+    expect(await say(true)).toMatch(new RegExp(`the companion ${companion} has answered: .* goes on signing`));
+    const silent = await say(false);
+    expect(silent).toMatch(/has not answered: start it[\s\S]*nothing is\nsigned for these DIDs/);
+    expect(silent).toContain('cohort weekly, bcrt1p: its companion is the member\n');
+    expect(silent).toContain('cohort alone, bcrt1q: for its proofs\n');
+  });
+
   test.each([
     [['--index', '7', '--name', 'old'], { index: 7, name: 'old' }],
     [['--did', DID_ONE], { did: DID_ONE }],

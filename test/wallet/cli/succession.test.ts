@@ -77,6 +77,21 @@ describe('succession', () => {
     expect(told.calls.map(([name]) => name)).toContain('join');
   });
 
+  test('has the companion join the successor where the companion is the member', async () => {
+    const all = [
+      progress({ step: 'join', did: [], advert: next, by_companion: true }),
+      progress({ step: 'forming', did: [], by_companion: true }),
+    ];
+    const wallet = fakeWallet({
+      status,
+      succession: async () => all.shift()!,
+      companionJoin: async () => ({ cohort: next.cohort, participant_pk: `02${'1'.repeat(64)}` }),
+    });
+    expect(await cli(at('succession', 'demo', '--yes'), { wallet })).toMatchObject({ code: 0 });
+    expect(wallet.calls).toContainEqual(['companionJoin', { advert: next }]);
+    expect(wallet.calls.map(([name]) => name)).not.toContain('join');
+  });
+
   test('deletes the key by a flag of its own only, and a refusal has its code', async () => {
     const wallet = fakeWallet({ status, succession: async () => progress({ step: 'done' }) });
     await cli(at('succession', 'demo', '--delete-key', '--abandon'), { wallet });

@@ -30,8 +30,10 @@ export const restore: Command = {
     'Of a restored DID whose last update is missing, --sidecar with --did puts that back, too: from a copy, or from the archive of',
     'the aggregator (btcr2-aggregator archive sidecar).',
     '',
-    'A cohort key is never restored: this wallet signs no round of an old cohort, and that beacon signals no more. The first',
-    'update of a restored DID asks for --after-restore: only its owner can know whether the lost wallet had signed another.',
+    'A cohort key is never restored: this wallet signs no round of an old cohort, and that beacon signals no more, unless the',
+    'member there is a companion: that is found again, and tells what the file or the relays lack. Until it has answered nothing',
+    'is signed for a restored DID. The first update of one asks for --after-restore: only its owner can know whether the lost',
+    'wallet had signed another.',
   ].join('\n'),
   options: {
     'from-relays': { type: 'boolean', help: 'what the lost wallet saved on these relays' },
@@ -106,7 +108,8 @@ function report({ dids, cohorts, can, cannot, saved, companion }: Restored): str
     ...(saved ? savedLines(saved) : []),
     ...(dids.length === 0 ? ['nothing was found'] : said),
     ...cohorts.map(
-      ({ advert_id, beacon_address }) => `cohort ${safeText(advert_id)}, ${beacon_address}: for its proofs`,
+      ({ advert_id, beacon_address, by_companion }) =>
+        `cohort ${safeText(advert_id)}, ${beacon_address}: ${by_companion ? 'its companion is the member' : 'for its proofs'}`,
     ),
     ...(companion ? companionLines(companion) : []),
     '',

@@ -18,7 +18,8 @@ export const succession: Command = {
     '',
     '--alone takes the DIDs out and follows nowhere. --delete-key is for the end: the key cannot be made again, and nothing is',
     'ever signed at that address any more. It is refused while a DID, an update, an open session or money needs the key; the',
-    'latter two can be given up with --abandon.',
+    'latter two can be given up with --abandon. Where a companion is the member it is told to, and deletes its key by itself as',
+    'soon as nothing needs it; the successor is joined by it, too.',
   ].join('\n'),
   options: {
     alone: { type: 'boolean', help: 'do not follow to the successor' },
