@@ -31,14 +31,9 @@ test(`${SOME} sessions with a fee ladder and refunds, each spoilt in one of its 
 const FEW = Math.ceil(SESSIONS / 20);
 
 test.each([
-  {
-    part: 'byzantine fallback',
-    what: 'sessions that come to a fallback',
-    kinds: FALLBACK_KINDS,
-    terms: FALLBACK_TERMS,
-  },
-  { part: 'byzantine spend', what: 'cancels, moves and refunds', kinds: SPEND_KINDS, terms: SPEND_TERMS },
-])(`${FEW} $what, each spoilt by one party`, async ({ part, kinds, terms }) => {
+  ['sessions that come to a fallback', 'byzantine fallback', FALLBACK_KINDS, FALLBACK_TERMS],
+  ['cancels, moves and refunds', 'byzantine spend', SPEND_KINDS, SPEND_TERMS],
+] as const)(`${FEW} %s, each spoilt by one party`, async (_, part, kinds, terms) => {
   const report = await playSessions(FEW, SEED, { kinds, terms });
   process.stdout.write(`${tableOf(report)}\n`);
   note({ part, seed: SEED, sessions: FEW, kinds: kinds.length, violations: 0 });
