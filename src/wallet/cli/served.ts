@@ -19,6 +19,13 @@ const named = <K extends string>(key: K) =>
     .union([text, z.looseObject({ [key]: text })])
     .transform(value => (typeof value === 'string' ? value : String(value[key])));
 
+/** What signs in the caller's own process, and goes over no socket. */
+type Signers = 'voucher' | 'didSigner';
+/** Every member of a method's request: one that is left out here would be refused to whoever has a wallet running. */
+type Shape<M extends keyof WalletPort> = WalletPort[M] extends (request: infer R, ...rest: never[]) => unknown
+  ? { [K in Exclude<keyof NonNullable<R>, Signers>]-?: z.ZodType }
+  : never;
+
 const discoverQuery = z
   .strictObject({
     seconds: z.number().min(0).max(3_600),
@@ -26,34 +33,42 @@ const discoverQuery = z
     all: z.boolean(),
     events: z.array(z.unknown()),
     link: z.string().max(131_072),
-  })
+  } satisfies Shape<'discover'>)
   .partial();
 const joinRequest = z.strictObject({
   advert,
   invite: text.optional(),
   scheme: z.enum(['nip44_v2', 'nip04', 'nip59']).optional(),
   allowFallback: z.boolean().optional(),
-});
+} satisfies Shape<'join'>);
 const didRequest = z.strictObject({
   kind: z.enum(['x', 'k']),
   cohort: text.optional(),
   name: text.optional(),
   singleton: z.boolean().optional(),
-});
+} satisfies Shape<'createDid'>);
 const leaveRequest = z.union([
   text.transform(cohort => ({ cohort, force: false })),
   z.strictObject({ cohort: text, force: z.boolean().default(false) }),
 ]);
-const refundsRequest = z.strictObject({ cohort: text, send: z.boolean().optional() });
+const refundsRequest = z.strictObject({
+  cohort: text,
+  send: z.boolean().optional(),
+  ask: z.boolean().optional(),
+} satisfies Shape<'refunds'>);
 const successionRequest = z.strictObject({
   cohort: text,
   alone: z.boolean().optional(),
   deleteKey: z.boolean().optional(),
   abandon: z.boolean().optional(),
-});
-const exitRequest = z.strictObject({ cohort: text, feeCapSats: z.int().min(1).optional() });
-const releaseRequest = z.strictObject({ cohort: text, to: text.nullable() });
-const registerRequest = z.strictObject({ did: text, cohort: text, disclose: z.boolean().optional() });
+} satisfies Shape<'succession'>);
+const exitRequest = z.strictObject({ cohort: text, feeCapSats: z.int().min(1).optional() } satisfies Shape<'exit'>);
+const releaseRequest = z.strictObject({ cohort: text, to: text.nullable() } satisfies Shape<'release'>);
+const registerRequest = z.strictObject({
+  did: text,
+  cohort: text,
+  disclose: z.boolean().optional(),
+} satisfies Shape<'register'>);
 const viaSingleton = {
   via: z.literal('singleton').optional(),
   feeCapSats: z.int().min(1).optional(),
@@ -65,12 +80,12 @@ const updateRequest = z.strictObject({
   bare: z.boolean().optional(),
   afterRestore: z.boolean().optional(),
   ...viaSingleton,
-});
+} satisfies Shape<'update'>);
 const publishRequest = z.strictObject({
   did: text,
   version: z.int().min(2).optional(),
   reveal: z.boolean().optional(),
-});
+} satisfies Shape<'publish'>);
 const restoreRequest = z
   .strictObject({
     recovery: z.unknown(),
@@ -80,26 +95,36 @@ const restoreRequest = z
     index: z.int().min(0),
     scan: z.boolean(),
     fromRelays: z.boolean(),
-  })
+  } satisfies Shape<'restore'>)
   .partial();
-const companionOpenRequest = z.strictObject({ expiresIn: z.int().min(1).optional() });
-const companionPairRequest = z.strictObject({ link: z.string().max(10_000) });
+const companionOpenRequest = z.strictObject({ expiresIn: z.int().min(1).optional() } satisfies Shape<'companionOpen'>);
+const companionPairRequest = z.strictObject({ link: z.string().max(10_000) } satisfies Shape<'companionPair'>);
 const companionPolicyRequest = z.strictObject({
   feeCapSats: z.int().min(1).optional(),
   expiresAt: z.int().min(1).optional(),
-});
-const companionJoinRequest = z.strictObject({ advert });
-const companionWithdrawRequest = z.strictObject({ did: text, announcement: text.optional() });
-const saveRequest = z.strictObject({ takeOver: z.boolean().optional() });
-const announceRequest = z.strictObject({ did: text, announcement: text.optional(), ...viaSingleton });
+} satisfies Shape<'companionPolicy'>);
+const companionJoinRequest = z.strictObject({ advert } satisfies Shape<'companionJoin'>);
+const companionWithdrawRequest = z.strictObject({
+  did: text,
+  announcement: text.optional(),
+} satisfies Shape<'companionWithdraw'>);
+const saveRequest = z.strictObject({ takeOver: z.boolean().optional() } satisfies Shape<'saveState'>);
+const announceRequest = z.strictObject({
+  did: text,
+  announcement: text.optional(),
+  ...viaSingleton,
+} satisfies Shape<'announce'>);
 const composeRequest = z.strictObject({
   form: z.enum(['encrypted', 'plain']),
   all: z.boolean().optional(),
   message: text.optional(),
   cohort: text.optional(),
-});
-const composedRequest = z.strictObject({ events: z.array(text).max(1_000_000) });
-const deliverRequest = z.strictObject({ text: z.string().max(MAX_ENVELOPE), stays: z.boolean() });
+} satisfies Shape<'compose'>);
+const composedRequest = z.strictObject({ events: z.array(text).max(1_000_000) } satisfies Shape<'composed'>);
+const deliverRequest = z.strictObject({
+  text: z.string().max(MAX_ENVELOPE),
+  stays: z.boolean(),
+} satisfies Shape<'deliver'>);
 const resolveRequest = z.strictObject({
   did: text,
   sidecar: z.unknown().optional(),
@@ -108,7 +133,7 @@ const resolveRequest = z.strictObject({
   minConf: z.number().optional(),
   bitOrder: z.enum(['spec', 'lsb']).optional(),
   legacy: z.boolean().optional(),
-});
+} satisfies Shape<'resolve'>);
 
 /** A missing member and one that is undefined are two things to a type, but not to a wallet. */
 type Exact<T> = { [K in keyof T]: Exclude<T[K], undefined> };

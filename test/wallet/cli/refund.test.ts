@@ -1,4 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
+import { localPort } from '../../../src/wallet/cli/port.ts';
+import { walletMethods } from '../../../src/wallet/cli/served.ts';
 import type { RefundsResult } from '../../../src/wallet/refund-api.ts';
 import { advertEvent, advertOf, cli, cohortView, fakeWallet, statusOf, tempHome } from './harness.ts';
 
@@ -61,4 +63,13 @@ test('refund --ask has one signed by all, and says that it takes a while', async
   expect(wallet.calls).toContainEqual(['refunds', { cohort: demo.cohort, ask: true }]);
   const both = await cli(at('refund', 'demo', '--ask', '--send'), { wallet });
   expect(both.code).toBe(2);
+});
+
+test('a wallet that runs elsewhere takes over its socket all that the library takes, and nothing else', async () => {
+  const wallet = fakeWallet({ refunds: async () => result() });
+  const { refunds } = walletMethods(localPort(wallet), { pid: 1, network: 'regtest' });
+  const request = { cohort: demo.cohort, ask: true, send: false };
+  await refunds!(request);
+  expect(wallet.calls).toContainEqual(['refunds', request]);
+  await expect(refunds!({ ...request, all: true })).rejects.toThrow(/"all"/);
 });
