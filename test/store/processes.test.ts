@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openStore, StoreLocked } from '../../src/store/index.ts';
+import { compile } from '../compile.ts';
 import { countSteps, step } from './steps.ts';
-import { buildChild, tempFolder, tempStore } from './support.ts';
+import { tempFolder, tempStore } from './support.ts';
 
-let child: ReturnType<typeof buildChild>;
+let child: ReturnType<typeof compile>;
 beforeAll(() => {
-  child = buildChild();
+  child = compile('test/store/child.ts');
 });
 afterAll(() => child.remove());
 

@@ -1,13 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { openStore } from '../../src/store/index.ts';
 import type { NostrEvent, OutboxItem, Store, StoreOptions } from '../../src/store/types.ts';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A folder of its own for one test, removed afterwards. */
 export function tempFolder(): string {
@@ -43,26 +39,3 @@ export const toyItem = (id: string, event: Partial<NostrEvent> = {}, more: Parti
   kind: event.kind ?? 8252,
   ...more,
 });
-
-/** Compiles child.ts, since Node 20 runs no TypeScript, and returns the script's path and the way to remove it. */
-export function buildChild(): { script: string; remove: () => void } {
-  const folder = mkdtempSync(join(tmpdir(), 'btcr2-child-'));
-  const config = join(folder, 'tsconfig.json');
-  const compilerOptions = {
-    outDir: folder,
-    rootDir: ROOT,
-    noCheck: true,
-    declaration: false,
-    sourceMap: false,
-    types: [],
-  };
-  const files = [join(ROOT, 'test/store/child.ts')];
-  writeFileSync(config, JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: [], files }));
-  execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config]);
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  return {
-    script: join(folder, 'test/store/child.js'),
-    remove: () => rmSync(folder, { recursive: true, force: true }),
-  };
-}

@@ -1,14 +1,11 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { execPath } from 'node:process';
-import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { authEvent } from '../../src/nostr/auth.ts';
 import { type NostrEvent, signEvent } from '../../src/nostr/event.ts';
+import { compile } from '../compile.ts';
 import { relay } from '../nostr/harness.ts';
 import { alice, bob, bobKey, mail, random, seconds, until } from '../nostr/keys.ts';
 
@@ -255,36 +252,12 @@ describe('faults to order', () => {
 });
 
 test('runs as a process of its own: says where it is, and ends when asked to', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'btcr2-relay-'));
-  try {
-    const process = spawn(execPath, [compileRelayMain(folder), '--port', '0'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const [line] = await once(process.stdout, 'data');
-    const { url } = JSON.parse(String(line));
-    expect((await publish(await client(url), mail('x')))[0]![2]).toBe(true);
-    process.kill('SIGTERM');
-    expect(await once(process, 'exit')).toEqual([0, null]);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const { script, remove } = compile('src/testing/relay-main.ts');
+  onTestFinished(remove);
+  const process = spawn(execPath, [script, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(process.stdout, 'data');
+  const { url } = JSON.parse(String(line));
+  expect((await publish(await client(url), mail('x')))[0]![2]).toBe(true);
+  process.kill('SIGTERM');
+  expect(await once(process, 'exit')).toEqual([0, null]);
 });
-
-/** Node 20 runs no TypeScript. */
-function compileRelayMain(folder: string): string {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
-  const config = {
-    extends: join(root, 'tsconfig.json'),
-    compilerOptions: { outDir: join(folder, 'dist'), rootDir: join(root, 'src'), noCheck: true, declaration: false },
-    include: [],
-    // What Node takes for `#…` is imported by no name.
-    files: ['testing/relay-main.ts', 'crypto/curve-tiny.ts', 'crypto/sha256-native.ts'].map(file =>
-      join(root, 'src', file),
-    ),
-  };
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
-  execFileSync(execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(folder, 'tsconfig.json')]);
-  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
-  return join(folder, 'dist/testing/relay-main.js');
-}

@@ -10,16 +10,16 @@ import { type EsploraFacade, startEsplora } from '../../../src/testing/esplora.t
 import { type Regtest, startRegtest } from '../../../src/testing/regtest.ts';
 import { startTestRelay } from '../../../src/testing/relay.ts';
 import { openWallet } from '../../../src/wallet/client.ts';
-import { buildProgram } from './build.ts';
+import { compile } from '../../compile.ts';
 import { advertEvent, cli, tempFolder } from './harness.ts';
 
 const START_MS = 180_000;
 
-let program: ReturnType<typeof buildProgram>;
+let program: ReturnType<typeof compile>;
 let node: Regtest;
 let esplora: EsploraFacade;
 beforeAll(async () => {
-  program = buildProgram();
+  program = compile('src/wallet/main.ts');
   node = await startRegtest();
   esplora = await startEsplora(node);
 }, START_MS);
