@@ -1,3 +1,4 @@
+import { outpointText } from '../bitcoin/index.ts';
 import type { Envelope } from '../messages/index.ts';
 import { accept, refuse, reply } from './answer.ts';
 import type { Decision, Env } from './inputs.ts';
@@ -43,7 +44,7 @@ export function decideRefundRequest(
   const { spend } = beacon;
   const isUnderWay = spend?.purpose === 'refund' && isSame(spend.stage.session.outpoint);
   if (isSigned || isUnderWay) return accept([], done);
-  if ((beacon.refunds_begun.get(`${txid}:${vout}`) ?? 0) >= TRIES)
+  if ((beacon.refunds_begun.get(outpointText(outpoint)) ?? 0) >= TRIES)
     return refuse(envelope, 'not_available', `it was tried ${TRIES} times: only the operator begins it again`, at);
   if (beacon.round && beacon.round.stage.name !== 'announced')
     return refuse(envelope, 'wrong_phase', 'a round is under way: ask when it has ended');

@@ -1,3 +1,4 @@
+import { outpointText } from '../bitcoin/index.ts';
 import { NO_SIGNAL } from '../messages/index.ts';
 import type { CohortEvent, Stored } from './events.ts';
 import type { Beacon, Session, SignedSpend } from './state.ts';
@@ -26,7 +27,7 @@ export function evolveSpend(
       };
       const spend = { purpose, to, stage: { name: 'nonces' as const, deadline, remind_at, session } };
       if (purpose === 'refund') {
-        const name = `${outpoint.txid}:${outpoint.vout}`;
+        const name = outpointText(outpoint);
         beacon.refunds_begun.set(name, (beacon.refunds_begun.get(name) ?? 0) + 1);
       }
       return { ...beacon, spend, spends_begun: attempt };

@@ -1,4 +1,11 @@
-import { addressToScript, BitcoinFormatError, buildSpend, chooseFee, SPEND_VSIZE } from '../bitcoin/index.ts';
+import {
+  addressToScript,
+  BitcoinFormatError,
+  buildSpend,
+  chooseFee,
+  outpointText,
+  SPEND_VSIZE,
+} from '../bitcoin/index.ts';
 import { toHex } from '../crypto/index.ts';
 import { NO_SIGNAL, type SpendPurpose, sessionId, toPlainText } from '../messages/index.ts';
 import { accept, nothing } from './answer.ts';
@@ -37,7 +44,7 @@ export function decideStartSpend(state: CohortState, beacon: Beacon, asked: Aske
       cohort: state.id,
       round,
       attempt,
-      outpoint: `${outpoint.txid}:${outpoint.vout}`,
+      outpoint: outpointText(outpoint),
       transactions: [step, ...refunds].map(({ txid }) => txid),
       participant_pubkeys: beacon.participant_pubkeys,
       signal_bytes: NO_SIGNAL,
@@ -99,8 +106,9 @@ function planOf(state: CohortState, beacon: Beacon, { purpose, to, outpoint }: A
  * Why an output is none that a refund could give back, as far as the chain shows it: a signature is for one value alone, so
  * a slip of the pen makes a refund that no node takes. Of a deposit that was not sent yet nobody can say.
  */
-function contradiction({ chain }: Env, { txid, vout, value_sats }: Outpoint): string | null {
-  const name = `${txid}:${vout}`;
+function contradiction({ chain }: Env, outpoint: Outpoint): string | null {
+  const { txid, vout, value_sats } = outpoint;
+  const name = outpointText(outpoint);
   const there = chain?.utxos.find(utxo => utxo.txid === txid && utxo.vout === vout);
   if (there) return there.value_sats === value_sats ? null : `${name} holds ${there.value_sats} sat, not ${value_sats}`;
   if (chain?.history.some(({ inputs }) => inputs.includes(name))) return `${name} is spent already`;

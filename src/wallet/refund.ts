@@ -1,4 +1,4 @@
-import { parseTx, verifySignal } from '../bitcoin/index.ts';
+import { outpointText, parseTx, verifySignal } from '../bitcoin/index.ts';
 import type { ChainView } from '../cohort/index.ts';
 import type { Decision } from './inputs.ts';
 import type { MemberBeacon, Membership, WalletState } from './state.ts';
@@ -34,7 +34,7 @@ export function refundsHeld(beacon: MemberBeacon, { utxos }: ChainView): HeldRef
     const utxo = utxos.find(each => each.txid === spent!.txid && each.vout === spent!.vout);
     if (!utxo) continue;
     const { height, value_sats } = utxo;
-    const outpoint = `${utxo.txid}:${utxo.vout}`;
+    const outpoint = outpointText(utxo);
     if (held.has(outpoint) || !verifySignal(hex, beacon.script_hex, value_sats)) continue;
     // The next block may hold it when as many as its sequence says, this one included, lie on the output.
     const from_height = height === null ? null : height + spent!.sequence - 1;
@@ -44,7 +44,7 @@ export function refundsHeld(beacon: MemberBeacon, { utxos }: ChainView): HeldRef
 }
 
 /** What the request for a refund waits for its answer by. */
-export const refundSlot = ({ txid, vout }: { txid: string; vout: number }): string => `refund ${txid}:${vout}`;
+export const refundSlot = (outpoint: { txid: string; vout: number }): string => `refund ${outpointText(outpoint)}`;
 
 /** Asks the aggregator to have all members sign the refund of an output; the ceremony comes as any other does. */
 export function decideAskRefund(

@@ -1,3 +1,4 @@
+import { outpointText } from '../bitcoin/index.ts';
 import type { Chain } from '../chain/index.ts';
 import type { Eye } from '../shell/eye.ts';
 import type { Actor } from './actor.ts';
@@ -25,7 +26,7 @@ export function createRefunding({
 }): RefundApi {
   /** Resolves when the aggregator has begun it; throws what it refused. */
   async function ask(cohort: string, outpoint: { txid: string; vout: number; value_sats: number }): Promise<string> {
-    const name = `${outpoint.txid}:${outpoint.vout}`;
+    const name = outpointText(outpoint);
     let refused: string | null = null;
     const listener = (event: HandNews): void => {
       if (event.type === 'refund_refused' && event.cohort === cohort && event.outpoint === name) refused = event.text;
@@ -71,9 +72,7 @@ export function createRefunding({
         const others = ripe.length - refused.length;
         throw new WalletError('refused', [...refused, ...(others > 0 ? [`${others} were sent`] : [])].join('; '));
       }
-      const without = view.utxos.filter(
-        ({ txid, vout }) => !held.some(({ outpoint }) => outpoint === `${txid}:${vout}`),
-      );
+      const without = view.utxos.filter(utxo => !held.some(({ outpoint }) => outpoint === outpointText(utxo)));
       const [largest] = without.toSorted((a, b) => b.value_sats - a.value_sats);
       if (isAsked && !largest) throw new WalletError('refused', 'every output of the beacon has a refund here');
       const asked = isAsked && largest ? await ask(cohort, largest) : undefined;
